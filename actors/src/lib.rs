@@ -1,0 +1,4 @@
+//! The Countersign engine.
+
+pub mod id;
+pub mod limits;
