@@ -21,6 +21,13 @@ pub const REASON_CHARS_MAX: usize = 1_000;
 /// Live tokens of one customer.
 pub const LIVE_TOKENS_MAX: usize = 2_000_000;
 
+/// Bytes of a presented token. The largest that can be minted stays below: 4 KiB of policy become 5.4 KiB of base64url.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1_024;
+/// Members in the header or the claims of a presented token, so that looking for duplicates stays cheap.
+pub const TOKEN_MEMBERS_MAX: usize = 64;
+/// Bytes of a master key, at least: as many as the key derived from it has.
+pub const MASTER_KEY_BYTES_MIN: usize = 32;
+
 /// Events in one journal group.
 pub const GROUP_EVENTS_MAX: usize = 256;
 /// Bytes of payload in one journal group.
