@@ -1,5 +1,6 @@
 //! The Countersign engine.
 
+pub mod crypto;
 pub mod id;
 pub mod limits;
 pub mod token;
