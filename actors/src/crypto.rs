@@ -4,8 +4,10 @@
 //! - [`seal`]: the master key, and sealing secrets under it
 //! - [`sealed`]: a customer's keys and secrets, opened when first needed
 //! - [`digest`]: hashes, cosignatures, comparisons, randomness
+//! - [`jose`]: the standard library's view of a token and of a published key set
 
 pub mod digest;
+pub mod jose;
 pub mod keys;
 pub mod seal;
 pub mod sealed;
