@@ -3,4 +3,5 @@
 pub mod crypto;
 pub mod id;
 pub mod limits;
+pub mod rbac;
 pub mod token;
