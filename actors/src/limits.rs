@@ -16,6 +16,8 @@ pub const NARROWING_STEPS_MAX: u32 = 200_000;
 pub const SENSITIVITY_LEVEL_MAX: u8 = 4;
 /// Events that one session token may count.
 pub const SESSION_EVENTS_MAX: u32 = 1_000_000;
+/// Entries in a list of decisions.
+pub const DECISIONS_MAX: usize = 16;
 /// Characters of a reason.
 pub const REASON_CHARS_MAX: usize = 1_000;
 /// Live tokens of one customer.
@@ -34,3 +36,14 @@ pub const GROUP_EVENTS_MAX: usize = 256;
 pub const GROUP_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one stored value: sled moves larger ones to files that it never syncs, far above this, and reads small ones faster.
 pub const CHUNK_BYTES_MAX: usize = 4_096;
+
+/// Seconds that an expired token stays readable.
+pub const EXPIRED_READABLE_SECONDS: i64 = 3_600;
+/// Expired tokens forgotten in one turn, so that mass expiry never makes a turn long.
+pub const PURGED_PER_TURN_MAX: usize = 16;
+/// Tenants looked at in one sweep for idle ones.
+pub const SLOTS_PER_SWEEP_MAX: usize = 1_000;
+/// Commands that one tenant may have in flight, by default.
+pub const IN_FLIGHT_PER_TENANT_MAX: usize = 1_024;
+/// Commands that may be in flight in all, by default.
+pub const IN_FLIGHT_MAX: usize = 16_384;

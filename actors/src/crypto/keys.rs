@@ -170,6 +170,11 @@ impl PublicKey {
         point
     }
 
+    /// The coordinates, big-endian.
+    pub const fn coordinates(&self) -> (&[u8; 32], &[u8; 32]) {
+        (&self.x, &self.y)
+    }
+
     /// The x coordinate in base64url without padding.
     pub fn x_base64url(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.x)

@@ -1,9 +1,10 @@
 //! The policy of one token. There are three doors to one: a root request, a request narrowed under a parent, and the journal.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
+use serde_json::value::RawValue;
 
 use super::narrowing::Budget;
 use super::pattern::Pattern;
@@ -18,10 +19,18 @@ pub(super) const MAX_SENSITIVITY_LEVEL: &str = "max_sensitivity_level";
 pub(super) const MAX_RISK_SCORE: &str = "max_risk_score";
 
 /// What a token may do. It never changes: a child that inherits everything shares its parent's.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     rules: Rules,
-    json: Box<str>,
+    /// The `rbac` claim, written once.
+    claim: Box<RawValue>,
+}
+
+/// Equal rules make an equal claim.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules
+    }
 }
 
 /// What a caller asks for. A field that is `None` is inherited: from the parent, or from the defaults where there is none.
@@ -187,14 +196,26 @@ impl Policy {
         self.rules.max_risk_score.as_ref()
     }
 
+    /// The policy of an agent for which nothing is asked, shared by all that have it.
+    pub fn default_shared() -> Arc<Self> {
+        static DEFAULT: LazyLock<Arc<Policy>> = LazyLock::new(|| Arc::new(Policy::new(Rules::unrestricted())));
+        Arc::clone(&DEFAULT)
+    }
+
     /// The `rbac` claim as JSON, written once.
-    pub const fn json(&self) -> &str {
-        &self.json
+    pub fn json(&self) -> &str {
+        self.claim.get()
+    }
+
+    /// The `rbac` claim, to stand in a token's claims as it is.
+    pub const fn claim(&self) -> &RawValue {
+        &self.claim
     }
 
     fn new(rules: Rules) -> Self {
-        let json = rules.claims().into();
-        Self { rules, json }
+        // Rules always make valid JSON. If they ever did not, a claim that allows nothing would be the safe one.
+        let claim = RawValue::from_string(rules.claims()).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        Self { rules, claim }
     }
 
     /// The policy of these rules, if they and what was asked for are within the limits.
@@ -202,7 +223,7 @@ impl Policy {
         request.check_counts()?;
         rules.check()?;
         let policy = Self::new(rules);
-        match policy.json.len() {
+        match policy.json().len() {
             bytes if bytes > POLICY_BYTES_MAX => Err(InvalidPolicy::TooLarge { bytes }),
             _ => Ok(policy),
         }

@@ -78,6 +78,15 @@ impl TokenKind {
         }
     }
 
+    /// The field of a request that gives this kind's lifetime, in its unit.
+    pub const fn ttl_field(self) -> &'static str {
+        match self {
+            Self::App | Self::Bearer => "ttl_days",
+            Self::Agent | Self::Subagent => "ttl_hours",
+            Self::Session | Self::Override => "ttl_minutes",
+        }
+    }
+
     /// The kinds a token of this kind may be minted under. An app token has none; an override may also be minted without.
     pub const fn parents(self) -> &'static [Self] {
         match self {

@@ -1,0 +1,162 @@
+//! Time and fresh identifiers: the only file that may ask the operating system for either.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(i64);
+
+impl UnixMillis {
+    /// Wraps a count of milliseconds.
+    pub const fn new(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// The count of milliseconds.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The second that this moment lies in.
+    pub const fn seconds(self) -> UnixSeconds {
+        UnixSeconds(self.0.div_euclid(1_000))
+    }
+
+    /// This moment, later by `seconds`; saturating.
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1_000)))
+    }
+
+    /// `2026-03-02T00:00:00.000Z`; empty for a moment that no calendar holds.
+    pub fn to_rfc3339(self) -> String {
+        DateTime::<Utc>::from_timestamp_millis(self.0)
+            .map(|moment| moment.to_rfc3339_opts(SecondsFormat::Millis, true))
+            .unwrap_or_default()
+    }
+
+    /// Parses an RFC 3339 timestamp with a zone; anything else, a bare date among it, is `None`.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc3339(text).ok().map(|moment| Self(moment.timestamp_millis()))
+    }
+}
+
+/// Whole seconds since the Unix epoch, UTC: the `NumericDate` of RFC 7519, always an integer here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixSeconds(i64);
+
+impl UnixSeconds {
+    /// Wraps a count of seconds.
+    pub const fn new(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// The count of seconds.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The first millisecond of this second.
+    pub const fn millis(self) -> UnixMillis {
+        UnixMillis(self.0.saturating_mul(1_000))
+    }
+
+    /// This second, later by `seconds`; saturating.
+    #[must_use]
+    pub const fn plus(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// `2026-03-02T00:00:00Z`; empty for a moment that no calendar holds.
+    pub fn to_rfc3339(self) -> String {
+        DateTime::<Utc>::from_timestamp(self.0, 0)
+            .map(|moment| moment.to_rfc3339_opts(SecondsFormat::Secs, true))
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Display for UnixSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_rfc3339())
+    }
+}
+
+/// Where the engine takes its time from.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock's time. It may run backwards; tenants do not.
+    fn now(&self) -> UnixMillis;
+}
+
+/// The operating system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(Utc::now().timestamp_millis())
+    }
+}
+
+/// A fresh identifier: random, and in order of `now` (RFC 9562 UUID version 7), so that a tenant's index grows at one end.
+pub fn fresh_uuid(now: UnixMillis) -> Uuid {
+    let millis = u64::try_from(now.0).unwrap_or_default();
+    let nanos = u32::try_from(millis % 1_000).unwrap_or_default() * 1_000_000;
+    Uuid::new_v7(Timestamp::from_unix(NoContext, millis / 1_000, nanos))
+}
+
+/// A clock that tests set and move.
+#[cfg(any(test, feature = "testing"))]
+#[derive(Debug)]
+pub struct ManualClock(std::sync::atomic::AtomicI64);
+
+#[cfg(any(test, feature = "testing"))]
+impl ManualClock {
+    /// A clock that stands at `now` until it is moved.
+    pub fn at(now: UnixMillis) -> Self {
+        Self(std::sync::atomic::AtomicI64::new(now.0))
+    }
+
+    /// Moves the clock by `seconds`, backwards if negative.
+    pub fn advance_seconds(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Clock for ManualClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_documents_show_them() {
+        let moment = UnixMillis::parse_rfc3339("2026-06-01T00:00:00.000Z").expect("a timestamp");
+        assert_eq!(moment.to_rfc3339(), "2026-06-01T00:00:00.000Z");
+        assert_eq!(moment.seconds().to_rfc3339(), "2026-06-01T00:00:00Z");
+        assert_eq!(moment.seconds().millis(), moment);
+    }
+
+    #[test]
+    fn a_moment_before_the_epoch_lies_in_the_second_that_began_before_it() {
+        assert_eq!(UnixMillis::new(-1).seconds(), UnixSeconds::new(-1));
+    }
+
+    #[test]
+    fn fresh_identifiers_follow_time() {
+        let earlier = fresh_uuid(UnixMillis::new(1_000));
+        let later = fresh_uuid(UnixMillis::new(1_001));
+        assert!(earlier < later);
+        assert_ne!(fresh_uuid(UnixMillis::new(1_000)), earlier);
+    }
+}

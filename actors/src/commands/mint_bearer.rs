@@ -1,0 +1,71 @@
+//! Bearer tokens: derived from an app token.
+
+use super::{Access, Command, Decided, Moment};
+use crate::id::Jti;
+use crate::tenant::event::MintDetails;
+use crate::tenant::minting::{Allowed, Minting, ttl_seconds};
+use crate::tenant::state::ParentQuery;
+use crate::tenant::tokens::Token;
+use crate::tenant::{Rejection, State};
+use crate::token::{Environment, TokenGrant, TokenHashDigest, TokenKind};
+
+const FIELD: &str = "app_token_hash";
+
+/// How a request names the app token that a bearer token is derived from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BearerParent {
+    /// By its `token_hash`, as the documents do.
+    Hash(TokenHashDigest),
+    /// By presenting it.
+    Presented(Jti),
+}
+
+/// Mints a bearer token.
+#[derive(Clone, Debug)]
+pub struct MintBearer {
+    /// The token's identifier.
+    pub jti: Jti,
+    /// The app token it is derived from.
+    pub parent: BearerParent,
+    /// The environment it is for.
+    pub environment: Environment,
+    /// Time to live in days.
+    pub ttl_days: Option<u32>,
+}
+
+impl MintBearer {
+    fn parent<'a>(&self, state: &'a State, moment: &Moment<'_>) -> Result<&'a Token, Rejection> {
+        match self.parent {
+            BearerParent::Presented(jti) => {
+                let query = ParentQuery { jti, kinds: &[TokenKind::App], field: FIELD, expected: "app" };
+                state.live_parent(&query, moment.now)
+            }
+            BearerParent::Hash(hash) => {
+                let not_found = Rejection::ParentNotFound { field: FIELD, expected: "app" };
+                let parent = state.tokens.get_by_hash(&hash).ok_or(not_found)?;
+                state.check_parent(parent, moment.now)?;
+                Ok(parent)
+            }
+        }
+    }
+}
+
+impl Command for MintBearer {
+    type Reply = TokenGrant;
+
+    fn access(&self) -> Access {
+        let parent = match self.parent {
+            BearerParent::Presented(jti) => Some(jti),
+            BearerParent::Hash(_) => None,
+        };
+        Access::Mint { parent, parent_kinds: &[TokenKind::App] }
+    }
+
+    fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<TokenGrant>, Rejection> {
+        let ttl_seconds = ttl_seconds(TokenKind::Bearer, self.ttl_days, None)?;
+        let minting = Minting::begin(state, moment)?;
+        let parent = Some(self.parent(state, moment)?);
+        let details = MintDetails::Bearer { environment: self.environment };
+        Ok(minting.finish(Allowed { jti: self.jti, parent, ttl_seconds, details, policy: None }))
+    }
+}

@@ -1,0 +1,70 @@
+//! Session tokens: derived from an agent or a subagent, with a number of events they may count.
+
+use super::{Access, Command, Decided, Moment};
+use crate::id::{Jti, SessionId};
+use crate::limits::SESSION_EVENTS_MAX;
+use crate::tenant::event::MintDetails;
+use crate::tenant::minting::{Allowed, Minting, ttl_seconds};
+use crate::tenant::state::ParentQuery;
+use crate::tenant::{Rejection, State};
+use crate::token::{TokenGrant, TokenKind};
+
+/// Which of the two kinds of agent a session's parent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionParent {
+    /// An agent.
+    Agent,
+    /// A subagent.
+    Subagent,
+}
+
+/// Mints a session token.
+#[derive(Clone, Debug)]
+pub struct MintSession {
+    /// The token's identifier.
+    pub jti: Jti,
+    /// The agent or subagent it is derived from.
+    pub parent_jti: Jti,
+    /// Which of the two its parent is.
+    pub parent_type: SessionParent,
+    /// The session.
+    pub session_id: SessionId,
+    /// Events it may count; 1,000 if left out.
+    pub max_events: Option<u32>,
+    /// Time to live in minutes.
+    pub ttl_minutes: Option<u32>,
+}
+
+const DEFAULT_MAX_EVENTS: u32 = 1_000;
+
+impl MintSession {
+    const fn parents(&self) -> (&'static [TokenKind], &'static str) {
+        match self.parent_type {
+            SessionParent::Agent => (&[TokenKind::Agent], "agent"),
+            SessionParent::Subagent => (&[TokenKind::Subagent], "subagent"),
+        }
+    }
+}
+
+impl Command for MintSession {
+    type Reply = TokenGrant;
+
+    fn access(&self) -> Access {
+        Access::Mint { parent: Some(self.parent_jti), parent_kinds: self.parents().0 }
+    }
+
+    fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<TokenGrant>, Rejection> {
+        let ttl_seconds = ttl_seconds(TokenKind::Session, self.ttl_minutes, None)?;
+        let max_events = self.max_events.unwrap_or(DEFAULT_MAX_EVENTS);
+        if max_events == 0 || max_events > SESSION_EVENTS_MAX {
+            let message = format!("must be between 1 and {SESSION_EVENTS_MAX}");
+            return Err(Rejection::InvalidField { field: "max_events", message });
+        }
+        let minting = Minting::begin(state, moment)?;
+        let (kinds, expected) = self.parents();
+        let query = ParentQuery { jti: self.parent_jti, kinds, field: "parent_jti", expected };
+        let parent = Some(state.live_parent(&query, moment.now)?);
+        let details = MintDetails::Session { session_id: self.session_id, max_events };
+        Ok(minting.finish(Allowed { jti: self.jti, parent, ttl_seconds, details, policy: None }))
+    }
+}

@@ -1,0 +1,97 @@
+//! A new signing key that takes over from the active one: after it has been published long enough for verifiers to know it, or
+//! at once.
+
+use std::sync::Arc;
+
+use super::{Access, Command, Decided, Moment};
+use crate::clock::UnixMillis;
+use crate::crypto::keys::PublicKey;
+use crate::crypto::sealed::SealedKey;
+use crate::id::KeyId;
+use crate::tenant::event::{Event, KeyMade};
+use crate::tenant::vault::VaultChange;
+use crate::tenant::{Rejection, State};
+use crate::token::Scope;
+
+/// A key pair made outside, its private part sealed.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Its identifier.
+    pub kid: KeyId,
+    /// Its public part.
+    pub public: PublicKey,
+    /// Its private part.
+    pub sealed: Arc<SealedKey>,
+}
+
+impl NewKey {
+    pub(super) const fn made(&self, signs_from: UnixMillis) -> KeyMade {
+        KeyMade { kid: self.kid, public: self.public, signs_from }
+    }
+}
+
+/// What is answered about a key.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeyInfo {
+    /// Its identifier.
+    pub kid: KeyId,
+    /// Its public part.
+    pub public: PublicKey,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it starts to sign.
+    pub signs_from: UnixMillis,
+}
+
+impl KeyInfo {
+    pub(super) const fn of(made: &KeyMade, created_at: UnixMillis) -> Self {
+        Self { kid: made.kid, public: made.public, created_at, signs_from: made.signs_from }
+    }
+}
+
+/// Replaces the active signing key.
+#[derive(Debug)]
+pub struct RotateSigningKey {
+    /// The key to replace; it must be the active one.
+    pub kid: KeyId,
+    /// Whether the new key signs at once. A key that is published already and waits is then the one that signs.
+    pub immediate: bool,
+    /// The new key.
+    pub new: NewKey,
+}
+
+impl Command for RotateSigningKey {
+    type Reply = KeyInfo;
+
+    fn access(&self) -> Access {
+        Access::Scope(Scope::KeysManage)
+    }
+
+    fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<KeyInfo>, Rejection> {
+        let now = moment.now;
+        let named = state.keys.get(self.kid).ok_or(Rejection::KeyNotFound)?;
+        if state.keys.active(now).is_none_or(|active| active.kid != named.kid) {
+            return Err(Rejection::KeyNotActive);
+        }
+        if let Some(waiting) = state.keys.upcoming(now) {
+            if !self.immediate {
+                return Err(Rejection::RotationPending { kid: waiting.kid, signs_from: waiting.signs_from });
+            }
+            let reply = KeyInfo {
+                kid: waiting.kid,
+                public: waiting.public,
+                created_at: waiting.created_at,
+                signs_from: now,
+            };
+            return Ok(Decided::event(Event::SigningKeyPromoted { previous: self.kid, kid: waiting.kid }, reply));
+        }
+        let ahead = if self.immediate { 0 } else { moment.rules.key_publish_ahead_seconds };
+        let made = self.new.made(now.plus_seconds(i64::from(ahead)));
+        let reply = KeyInfo::of(&made, now);
+        Ok(Decided {
+            events: vec![Event::SigningKeyRotated { previous: self.kid, new: made }],
+            vault: vec![VaultChange::PutSigningKey(self.new.sealed)],
+            reply,
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! The engine: what an embedding program, or the HTTP edge, holds.
+
+mod mint;
+mod threads;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix::Addr;
+
+pub use mint::{Minted, NewApp};
+pub use threads::StartError;
+use threads::Threads;
+
+use crate::clock::{Clock, SystemClock, UnixMillis, fresh_uuid};
+use crate::commands::{Call, Caller, Command, FindKey, PresentedToken, Rules};
+use crate::crypto::seal::{MasterKey, Sealer};
+use crate::error::{Failure, Overload};
+use crate::id::{CustomerId, Jti};
+use crate::journal;
+use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
+use crate::permits::Permits;
+use crate::placement::shard_of;
+use crate::supervisor::{Route, Sweep, TenantSupervisor};
+use crate::tenant::Rejection;
+use crate::tenant::turn::{CommandJob, Pending, Shared};
+use crate::token::jwt::Presented;
+
+/// How an engine is to run.
+pub struct EngineOptions {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// What secrets are sealed under; without one, the key in the data directory is used, or made on a first start.
+    pub master_key: Option<MasterKey>,
+    /// Threads that tenants live on; 0 for one per core.
+    pub shards: usize,
+    /// Commands that one tenant may have in flight.
+    pub in_flight_per_tenant_max: usize,
+    /// Commands that may be in flight in all.
+    pub in_flight_max: usize,
+    /// Seconds without a command after which a tenant leaves memory.
+    pub idle_tenant_seconds: u64,
+    /// Tenants in memory above which they leave it sooner.
+    pub active_tenants_max: usize,
+    /// Bytes of free disk below which nothing is written any more.
+    pub disk_free_min_bytes: u64,
+    /// What rules depend on.
+    pub rules: Rules,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Called once, with the reason, when the journal has failed: the process should end, and recovery ask the disk.
+    pub on_failure: Box<dyn FnOnce(String) + Send>,
+}
+
+impl EngineOptions {
+    /// The defaults, with everything kept in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            master_key: None,
+            shards: 0,
+            in_flight_per_tenant_max: IN_FLIGHT_PER_TENANT_MAX,
+            in_flight_max: IN_FLIGHT_MAX,
+            idle_tenant_seconds: 300,
+            active_tenants_max: 100_000,
+            disk_free_min_bytes: 0,
+            rules: Rules::default(),
+            clock: Arc::new(SystemClock),
+            on_failure: Box::new(|reason| tracing::error!(reason, "the journal has failed")),
+        }
+    }
+}
+
+/// A running engine; a cheap handle that every thread may have.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shards: Vec<Addr<TenantSupervisor>>,
+    permits: Arc<Permits>,
+    shared: Arc<Shared>,
+    sealer: Sealer,
+    draining: AtomicBool,
+    generated_key: Option<PathBuf>,
+    threads: Threads,
+}
+
+/// Whether the engine can serve.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Why the journal has failed, if it has.
+    pub journal_failed: Option<String>,
+    /// Whether the disk is nearly full; reads go on.
+    pub storage_low: bool,
+    /// Whether the engine is shutting down.
+    pub draining: bool,
+    /// Commands in flight.
+    pub in_flight: usize,
+    /// Commands refused for want of a permit since the start.
+    pub refused: usize,
+}
+
+impl Engine {
+    /// Opens the data directory and starts the engine's threads.
+    ///
+    /// # Errors
+    /// [`StartError`] if the directory is in use, damaged, or sealed under another master key; nothing is changed then.
+    pub fn start(options: EngineOptions) -> Result<Self, StartError> {
+        threads::start(options).map(|inner| Self { inner: Arc::new(inner) })
+    }
+
+    /// Carries out a command for a customer. The answer is given when all that it stands on is durable.
+    ///
+    /// # Errors
+    /// [`Failure`] says whether it happened: only after [`Failure::Indeterminate`] is that open.
+    pub async fn execute<C: Command>(&self, customer: CustomerId, call: Call<C>) -> Result<C::Reply, Failure> {
+        if self.inner.draining.load(Ordering::Acquire) {
+            return Err(Failure::Overloaded(Overload::Draining));
+        }
+        let permit = self.inner.permits.acquire(customer).map_err(Failure::Overloaded)?;
+        let shard = shard_of(customer, self.inner.shards.len());
+        let supervisor = self.inner.shards.get(shard).ok_or(Failure::Interrupted)?;
+        let (pending, answered) = Pending::new(permit);
+        supervisor.do_send(Route { customer, job: Box::new(CommandJob { call, pending }) });
+        answered.await.unwrap_or(Err(Failure::Interrupted))
+    }
+
+    /// Carries out a command for the operator.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`].
+    pub async fn manage<C: Command>(&self, customer: CustomerId, command: C) -> Result<C::Reply, Failure> {
+        self.execute(customer, Call { caller: Caller::Management, request_id: None, command }).await
+    }
+
+    /// Verifies the signature of a presented token. Whether the token is live is for the command that it comes with: a forged
+    /// signature never reaches that far.
+    ///
+    /// # Errors
+    /// [`Rejection::InvalidCredential`] for a token that no key of its customer signed; otherwise as [`Engine::execute`].
+    pub async fn authenticate(&self, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+        let found = self.manage(presented.customer(), FindKey { kid: presented.kid() }).await;
+        let key = match found {
+            Ok(Some(key)) => key,
+            Ok(None) | Err(Failure::Rejected(_)) => return Err(Rejection::InvalidCredential.into()),
+            Err(failure) => return Err(failure),
+        };
+        if !presented.verify(&key) {
+            return Err(Rejection::InvalidCredential.into());
+        }
+        Ok(PresentedToken { jti: presented.jti(), kind: presented.kind(), kid: presented.kid() })
+    }
+
+    /// A fresh identifier for a token.
+    pub fn fresh_jti(&self) -> Jti {
+        Jti::new(fresh_uuid(self.now()))
+    }
+
+    /// The wall clock's time, as the engine sees it.
+    pub fn now(&self) -> UnixMillis {
+        self.inner.shared.clock.now()
+    }
+
+    /// The settings that rules depend on.
+    pub fn rules(&self) -> &Rules {
+        &self.inner.shared.rules
+    }
+
+    /// Where a fresh master key was written at this start, if one was made.
+    pub fn generated_master_key(&self) -> Option<&PathBuf> {
+        self.inner.generated_key.as_ref()
+    }
+
+    /// Seals and opens secrets.
+    pub(crate) fn sealer(&self) -> &Sealer {
+        &self.inner.sealer
+    }
+
+    /// Whether the engine can serve.
+    pub fn health(&self) -> Health {
+        let status = self.journal_status();
+        Health {
+            journal_failed: status.failed,
+            storage_low: status.storage_low,
+            draining: self.inner.draining.load(Ordering::Acquire),
+            in_flight: self.inner.permits.in_flight(),
+            refused: self.inner.permits.refused(),
+        }
+    }
+
+    /// The journal's counters.
+    pub fn journal_status(&self) -> journal::Status {
+        self.inner.shared.journal.status()
+    }
+
+    /// Looks for idle tenants at once, as happens every second; returns how many customers are in memory or on their way.
+    pub async fn sweep(&self) -> usize {
+        let mut slots = 0;
+        for shard in &self.inner.shards {
+            slots += shard.send(Sweep).await.unwrap_or_default();
+        }
+        slots
+    }
+
+    /// Refuses new commands, waits up to `limit` for those in flight, makes everything durable and stops all threads.
+    /// Returns whether all that was in flight was answered in time.
+    pub async fn shutdown(&self, limit: Duration) -> bool {
+        self.inner.draining.store(true, Ordering::Release);
+        let started = std::time::Instant::now();
+        while self.inner.permits.in_flight() > 0 && started.elapsed() < limit {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let answered = self.inner.permits.in_flight() == 0;
+        self.inner.threads.stop();
+        answered
+    }
+}

@@ -1,0 +1,127 @@
+//! What takes more than one step: tokens that are signed once they are recorded, and keys that are made before they are.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::clock::fresh_uuid;
+use crate::commands::{
+    Call, Command, CreateSigningKey, KeyInfo, MintApp, NewKey, PrepareApp, RotateSigningKey,
+};
+use crate::crypto::sealed::{SealedKey, SealedSecret};
+use crate::error::Failure;
+use crate::id::{CustomerId, KeyId, Name};
+use crate::tenant::Rejection;
+use crate::token::hash::{TokenHashDigest, token_hash};
+use crate::token::jwt::SignedToken;
+use crate::token::{Scopes, TokenGrant};
+
+/// Times that an app token is prepared again because the signing key changed meanwhile.
+const PREPARATIONS_MAX: usize = 3;
+
+/// A token that is recorded and signed.
+#[derive(Debug)]
+pub struct Minted {
+    /// What was granted.
+    pub grant: TokenGrant,
+    /// The token.
+    pub signed: SignedToken,
+}
+
+/// An app token to mint.
+#[derive(Clone, Debug)]
+pub struct NewApp {
+    /// Shown to people.
+    pub name: Name,
+    /// What it may do as a management credential.
+    pub scopes: Scopes,
+    /// Time to live in days.
+    pub ttl_days: Option<u32>,
+}
+
+impl Engine {
+    /// Mints a bearer, agent, subagent, session or override token: records it, then signs it on this thread.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`]; [`Failure::Crypto`] if the recorded token could not be signed.
+    pub async fn mint<C>(&self, customer: CustomerId, call: Call<C>) -> Result<Minted, Failure>
+    where
+        C: Command<Reply = TokenGrant>,
+    {
+        let grant = self.execute(customer, call).await?;
+        let signed = self.sign(&grant)?;
+        Ok(Minted { grant, signed })
+    }
+
+    /// Mints an app token. Its string is signed before it is recorded, because what is recorded is its hash.
+    ///
+    /// # Errors
+    /// As [`Engine::mint`].
+    pub async fn mint_app(&self, customer: CustomerId, call: Call<NewApp>) -> Result<Minted, Failure> {
+        let Call { caller, request_id, command: NewApp { name, scopes, ttl_days } } = call;
+        let command = PrepareApp { jti: self.fresh_jti(), name, scopes, ttl_days };
+        let mut preparations = 0;
+        loop {
+            preparations += 1;
+            let prepare =
+                Call { caller: caller.clone(), request_id: request_id.clone(), command: command.clone() };
+            let prepared = self.execute(customer, prepare).await?;
+            let signed = self.sign(&prepared.unrecorded_grant())?;
+            let hash = TokenHashDigest::of(&token_hash(signed.token()));
+            let record = Call {
+                caller: caller.clone(),
+                request_id: request_id.clone(),
+                command: MintApp { prepared, hash },
+            };
+            match self.execute(customer, record).await {
+                Ok(grant) => return Ok(Minted { grant, signed }),
+                Err(Failure::Rejected(Rejection::KeyChanged)) if preparations < PREPARATIONS_MAX => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Makes a customer's first signing key, and with it the customer.
+    ///
+    /// # Errors
+    /// [`Rejection::ActiveKeyExists`] if there is one; otherwise as [`Engine::execute`].
+    pub async fn create_signing_key(&self, customer: CustomerId, call: Call<()>) -> Result<KeyInfo, Failure> {
+        let key = self.new_key(customer)?;
+        let secret = SealedSecret::generate(self.sealer(), customer).map_err(|_| Failure::Crypto)?;
+        let command = CreateSigningKey { key, override_secret: Arc::new(secret) };
+        let Call { caller, request_id, command: () } = call;
+        self.execute(customer, Call { caller, request_id, command }).await
+    }
+
+    /// Replaces the active signing key `kid`; the new one signs after it has been published long enough, or `immediate`ly.
+    ///
+    /// # Errors
+    /// [`Rejection::KeyNotFound`], [`Rejection::KeyNotActive`], [`Rejection::RotationPending`]; otherwise as [`Engine::execute`].
+    pub async fn rotate_signing_key(
+        &self,
+        customer: CustomerId,
+        call: Call<()>,
+        kid: KeyId,
+        immediate: bool,
+    ) -> Result<KeyInfo, Failure> {
+        let command = RotateSigningKey { kid, immediate, new: self.new_key(customer)? };
+        let Call { caller, request_id, command: () } = call;
+        self.execute(customer, Call { caller, request_id, command }).await
+    }
+
+    /// Signs what was granted, on this thread.
+    ///
+    /// # Errors
+    /// [`Failure::Crypto`] if the key does not open or the library fails.
+    pub fn sign(&self, grant: &TokenGrant) -> Result<SignedToken, Failure> {
+        grant.sign(self.sealer()).map_err(|error| {
+            tracing::error!(%error, jti = %grant.jti(), "a recorded token could not be signed");
+            Failure::Crypto
+        })
+    }
+
+    fn new_key(&self, customer: CustomerId) -> Result<NewKey, Failure> {
+        let kid = KeyId::new(fresh_uuid(self.now()));
+        let sealed = SealedKey::generate(self.sealer(), customer, kid).map_err(|_| Failure::Crypto)?;
+        Ok(NewKey { kid, public: *sealed.public(), sealed: Arc::new(sealed) })
+    }
+}

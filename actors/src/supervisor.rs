@@ -1,0 +1,238 @@
+//! One supervisor per shard: it knows which of the shard's tenants are in memory, brings them there on first use, delivers, and
+//! sends idle ones away without losing a command.
+
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+
+use crate::error::{Failure, Overload};
+use crate::id::CustomerId;
+use crate::journal::RecoverError;
+use crate::limits::SLOTS_PER_SWEEP_MAX;
+use crate::tenant::Rejection;
+use crate::tenant::actor::{Deliver, News, Passivate, Report, TenantActor};
+use crate::tenant::recovery::{Recovered, Recovering};
+use crate::tenant::state::State;
+use crate::tenant::turn::{Job, Shared, Tenant};
+
+/// How often a supervisor looks for idle tenants.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Tokens from which a state is dropped off the shard's thread, where it could be felt.
+const DROPPED_ELSEWHERE_TOKENS: usize = 10_000;
+
+/// When tenants leave memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Residence {
+    /// Sweeps without a command after which a tenant leaves.
+    pub(crate) idle_sweeps: u64,
+    /// Tenants on a shard above which one leaves after a single sweep without a command.
+    pub(crate) active_max: usize,
+}
+
+/// A command for a customer of this shard.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Route {
+    pub(crate) customer: CustomerId,
+    pub(crate) job: Box<dyn Job>,
+}
+
+/// Tells the supervisor how a recovery ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Activated {
+    customer: CustomerId,
+    recovered: Recovered,
+}
+
+/// Looks for idle tenants, at once instead of at the next interval.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub(crate) struct Sweep;
+
+enum Slot {
+    /// Being recovered; commands wait.
+    Activating { waiting: Vec<Box<dyn Job>> },
+    /// In memory.
+    Active { actor: Addr<TenantActor>, last_used: u64 },
+    /// Asked to leave; commands wait, for the next activation or for its refusal to go.
+    Passivating { actor: Addr<TenantActor>, waiting: Vec<Box<dyn Job>> },
+}
+
+/// The supervisor of one shard.
+pub(crate) struct TenantSupervisor {
+    shared: Arc<Shared>,
+    residence: Residence,
+    slots: BTreeMap<CustomerId, Slot>,
+    sweeps: u64,
+    swept_to: Option<CustomerId>,
+}
+
+impl TenantSupervisor {
+    pub(crate) const fn new(shared: Arc<Shared>, residence: Residence) -> Self {
+        Self { shared, residence, slots: BTreeMap::new(), sweeps: 0, swept_to: None }
+    }
+
+    fn deliver(&mut self, customer: CustomerId, job: Box<dyn Job>, supervisor: &Addr<Self>) {
+        match self.slots.get_mut(&customer) {
+            Some(Slot::Active { actor, last_used }) => {
+                *last_used = self.sweeps;
+                actor.do_send(Deliver(job));
+            }
+            Some(Slot::Activating { waiting } | Slot::Passivating { waiting, .. }) => waiting.push(job),
+            None => {
+                let create = job.creates_customer();
+                self.activate(customer, vec![job], create, supervisor);
+            }
+        }
+    }
+
+    /// Starts a recovery. With `create`, a customer of whom nothing is known starts empty.
+    fn activate(&mut self, customer: CustomerId, waiting: Vec<Box<dyn Job>>, create: bool, supervisor: &Addr<Self>) {
+        self.slots.insert(customer, Slot::Activating { waiting });
+        let supervisor = supervisor.clone();
+        let recovering = Recovering::new(customer, self.shared.clock.now(), move |recovered| {
+            supervisor.do_send(Activated { customer, recovered });
+        });
+        self.shared.journal.recover(customer, create, Box::new(recovering));
+    }
+
+    fn activated(&mut self, customer: CustomerId, recovered: Recovered, supervisor: &Addr<Self>) {
+        let Some(Slot::Activating { waiting }) = self.slots.remove(&customer) else { return };
+        match recovered {
+            Ok(Some((state, lease))) => {
+                let tenant = Tenant::new(*state, lease, Arc::clone(&self.shared));
+                let actor = TenantActor::new(customer, tenant, supervisor.clone().recipient()).start();
+                for job in waiting {
+                    actor.do_send(Deliver(job));
+                }
+                self.slots.insert(customer, Slot::Active { actor, last_used: self.sweeps });
+            }
+            // One of those that waited behind the first may bring the customer into being; the others then find it empty.
+            Ok(None) if waiting.iter().any(|job| job.creates_customer()) => {
+                self.activate(customer, waiting, true, supervisor);
+            }
+            Ok(None) => refuse_all(waiting, &Failure::Rejected(Rejection::UnknownCustomer)),
+            Err(error) => {
+                tracing::error!(%customer, %error, "a tenant could not be recovered");
+                let failure = match error {
+                    RecoverError::Failed(_) | RecoverError::Closed => Failure::Interrupted,
+                    RecoverError::Overloaded => Failure::Overloaded(Overload::Process),
+                    _ => Failure::Unreadable,
+                };
+                refuse_all(waiting, &failure);
+            }
+        }
+    }
+
+    fn report(&mut self, customer: CustomerId, news: News, supervisor: &Addr<Self>) {
+        match news {
+            News::Undelivered(job) => self.deliver(customer, job, supervisor),
+            News::Faulted => {
+                let waiting = match self.slots.remove(&customer) {
+                    Some(Slot::Passivating { waiting, .. } | Slot::Activating { waiting }) => waiting,
+                    Some(Slot::Active { .. }) | None => Vec::new(),
+                };
+                // What it appended first may still be in the queue, so an empty store does not mean an unknown customer.
+                self.activate(customer, waiting, true, supervisor);
+            }
+            News::Busy => {
+                if let Some(Slot::Passivating { actor, waiting }) = self.slots.remove(&customer) {
+                    for job in waiting {
+                        actor.do_send(Deliver(job));
+                    }
+                    self.slots.insert(customer, Slot::Active { actor, last_used: self.sweeps });
+                }
+            }
+            News::Passivated(state, lease) => {
+                drop_elsewhere(state);
+                self.shared.journal.release(lease);
+                if let Some(Slot::Passivating { waiting, .. }) = self.slots.remove(&customer)
+                    && !waiting.is_empty()
+                {
+                    let create = waiting.iter().any(|job| job.creates_customer());
+                    self.activate(customer, waiting, create, supervisor);
+                }
+            }
+        }
+    }
+
+    /// Asks idle tenants to leave, at most [`SLOTS_PER_SWEEP_MAX`] of them looked at; returns how many slots are taken.
+    fn sweep(&mut self) -> usize {
+        self.sweeps += 1;
+        let crowded = self.slots.len() > self.residence.active_max;
+        let idle_sweeps = if crowded { 1 } else { self.residence.idle_sweeps };
+        let from = self.swept_to.map_or(Unbounded, Excluded);
+        let mut last = None;
+        for (customer, slot) in self.slots.range_mut((from, Unbounded)).take(SLOTS_PER_SWEEP_MAX) {
+            last = Some(*customer);
+            if let Slot::Active { actor, last_used } = slot
+                && self.sweeps - *last_used > idle_sweeps
+            {
+                actor.do_send(Passivate);
+                *slot = Slot::Passivating { actor: actor.clone(), waiting: Vec::new() };
+            }
+        }
+        self.swept_to = last;
+        self.slots.len()
+    }
+}
+
+fn refuse_all(jobs: Vec<Box<dyn Job>>, failure: &Failure) {
+    for job in jobs {
+        job.refuse(failure.clone());
+    }
+}
+
+/// Freeing a large state takes long enough to be felt by the shard's other tenants.
+fn drop_elsewhere(state: Box<State>) {
+    if state.tokens.len() >= DROPPED_ELSEWHERE_TOKENS {
+        std::thread::spawn(move || drop(state));
+    }
+}
+
+impl Actor for TenantSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.run_interval(SWEEP_INTERVAL, |supervisor, _| {
+            supervisor.sweep();
+        });
+    }
+}
+
+impl Handler<Route> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Route { customer, job }: Route, context: &mut Self::Context) {
+        self.deliver(customer, job, &context.address());
+    }
+}
+
+impl Handler<Activated> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Activated { customer, recovered }: Activated, context: &mut Self::Context) {
+        self.activated(customer, recovered, &context.address());
+    }
+}
+
+impl Handler<Report> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Report { customer, news }: Report, context: &mut Self::Context) {
+        self.report(customer, news, &context.address());
+    }
+}
+
+impl Handler<Sweep> for TenantSupervisor {
+    type Result = usize;
+
+    fn handle(&mut self, _: Sweep, _context: &mut Self::Context) -> usize {
+        self.sweep()
+    }
+}

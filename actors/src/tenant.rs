@@ -1,0 +1,16 @@
+//! What one customer is made of: the events that happened to it, the state they add up to, why it refuses, and the actor that
+//! owns it.
+
+pub(crate) mod actor;
+pub mod event;
+pub mod keys;
+pub(crate) mod minting;
+pub(crate) mod recovery;
+pub mod rejection;
+pub mod state;
+pub mod tokens;
+pub(crate) mod turn;
+pub mod vault;
+
+pub use rejection::{Needed, Rejection};
+pub use state::State;

@@ -1,0 +1,101 @@
+//! The actor that owns one customer: a mailbox round [`Tenant`], and what it tells its supervisor.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use actix::{Actor, ActorContext, Context, Handler, Message, Recipient};
+
+use super::state::State;
+use super::turn::{Job, Tenant};
+use crate::id::CustomerId;
+use crate::journal::Lease;
+
+/// A command for the tenant.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Deliver(pub(crate) Box<dyn Job>);
+
+/// Asks the tenant to leave memory.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Passivate;
+
+/// What a tenant tells its supervisor.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Report {
+    pub(crate) customer: CustomerId,
+    pub(crate) news: News,
+}
+
+pub(crate) enum News {
+    /// It has left memory; its lease can be released.
+    Passivated(Box<State>, Lease),
+    /// It cannot leave memory yet.
+    Busy,
+    /// Its memory is of no use any more.
+    Faulted,
+    /// A command reached it too late and has to be delivered again.
+    Undelivered(Box<dyn Job>),
+}
+
+/// The actor of one customer.
+pub(crate) struct TenantActor {
+    customer: CustomerId,
+    /// `None` once it has left memory or faulted: what still arrives goes back.
+    tenant: Option<Tenant>,
+    supervisor: Recipient<Report>,
+}
+
+impl TenantActor {
+    pub(crate) const fn new(customer: CustomerId, tenant: Tenant, supervisor: Recipient<Report>) -> Self {
+        Self { customer, tenant: Some(tenant), supervisor }
+    }
+
+    fn report(&self, news: News) {
+        self.supervisor.do_send(Report { customer: self.customer, news });
+    }
+}
+
+impl Actor for TenantActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Deliver> for TenantActor {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(job): Deliver, _context: &mut Self::Context) {
+        let Some(tenant) = self.tenant.as_mut() else {
+            self.report(News::Undelivered(job));
+            return;
+        };
+        // The state is dropped after a panic, so that no half-made change is ever seen.
+        let reason = match catch_unwind(AssertUnwindSafe(|| job.run(tenant))) {
+            Ok(Ok(())) => return,
+            Ok(Err(fault)) => fault.0,
+            Err(_) => "a rule panicked".to_owned(),
+        };
+        tracing::error!(customer = %self.customer, reason, "a tenant faulted and will be recovered");
+        self.tenant = None;
+        self.report(News::Faulted);
+    }
+}
+
+impl Handler<Passivate> for TenantActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Passivate, context: &mut Self::Context) {
+        match self.tenant.take() {
+            // Faulted before: the supervisor has been told.
+            None => {}
+            Some(tenant) if tenant.has_appends_in_flight() => {
+                self.tenant = Some(tenant);
+                self.report(News::Busy);
+            }
+            Some(tenant) => {
+                let (state, lease) = tenant.into_parts();
+                self.report(News::Passivated(Box::new(state), lease));
+                context.stop();
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What all mint commands share: the key that signs, the time to live, the grant.
+
+use std::sync::Arc;
+
+use super::event::{Event, Mint, MintDetails};
+use super::rejection::Rejection;
+use super::state::{State, expiry};
+use super::tokens::Token;
+use crate::clock::UnixSeconds;
+use crate::commands::{Decided, Moment};
+use crate::crypto::sealed::SealedKey;
+use crate::id::{Jti, KeyId};
+use crate::rbac::Policy;
+use crate::token::{TokenGrant, TokenKind};
+
+/// A token in the making: the customer may mint, and this key signs.
+pub(crate) struct Minting<'a> {
+    state: &'a State,
+    issued_at: UnixSeconds,
+    kid: KeyId,
+    key: &'a Arc<SealedKey>,
+}
+
+/// A token that every rule allows.
+pub(crate) struct Allowed<'a> {
+    pub(crate) jti: Jti,
+    pub(crate) parent: Option<&'a Token>,
+    pub(crate) ttl_seconds: u64,
+    pub(crate) details: MintDetails,
+    /// The policy in force: the one in the details, or the inherited one that they leave out.
+    pub(crate) policy: Option<Arc<Policy>>,
+}
+
+impl<'a> Minting<'a> {
+    /// # Errors
+    /// [`Rejection::NoActiveKey`] or [`Rejection::TokenLimit`].
+    pub(crate) fn begin(state: &'a State, moment: &Moment<'_>) -> Result<Self, Rejection> {
+        let (record, key) = state.signing_key(moment.now)?;
+        let max = moment.rules.tokens_per_tenant_max;
+        if state.tokens.len() >= max {
+            return Err(Rejection::TokenLimit { max });
+        }
+        Ok(Self { state, issued_at: moment.now.seconds(), kid: record.kid, key })
+    }
+
+    /// The event and the grant of a token that every rule allows.
+    pub(crate) fn finish(self, allowed: Allowed<'_>) -> Decided<TokenGrant> {
+        let Allowed { jti, parent, ttl_seconds, details, policy } = allowed;
+        let mint = Mint {
+            jti,
+            parent: parent.map(|parent| parent.jti),
+            kid: self.kid,
+            issued_at: self.issued_at,
+            expires_at: expiry(self.issued_at, ttl_seconds, parent),
+            details,
+        };
+        let grant = TokenGrant::new(self.state.customer(), mint.clone(), policy, Arc::clone(self.key));
+        Decided::event(Event::TokenMinted(mint), grant)
+    }
+}
+
+/// The time to live in seconds: what was asked for in the kind's own unit, or the default.
+///
+/// # Errors
+/// [`Rejection::TtlOutOfRange`] if it is 0 or more than the kind's maximum.
+pub(crate) fn ttl_seconds(kind: TokenKind, requested: Option<u32>, default: Option<u32>) -> Result<u64, Rejection> {
+    let unit = kind.ttl_unit_seconds();
+    let max = kind.max_ttl_seconds() / unit;
+    let amount = requested.or(default).map_or(kind.default_ttl_seconds() / unit, u64::from);
+    if amount == 0 || amount > max {
+        return Err(Rejection::TtlOutOfRange { kind, max });
+    }
+    Ok(amount.saturating_mul(unit))
+}

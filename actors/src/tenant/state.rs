@@ -1,0 +1,205 @@
+//! A tenant's state: what its events add up to, and the questions that rules ask of it.
+
+use std::sync::Arc;
+
+use super::event::{Event, KeyMade, Mint, MintDetails, Recorded};
+use super::keys::{Keys, SigningKeyRecord};
+use super::rejection::Rejection;
+use super::tokens::{AgentDetails, Details, NewToken, Token, Tokens};
+use super::vault::Vault;
+use crate::clock::{UnixMillis, UnixSeconds};
+use crate::crypto::sealed::SealedKey;
+use crate::id::{CustomerId, Jti};
+use crate::limits::EXPIRED_READABLE_SECONDS;
+use crate::rbac::Policy;
+use crate::token::TokenKind;
+
+/// An event that does not fit the state it meets: the journal is not what this program wrote, or the program is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {sequence} does not fit: {reason}")]
+pub struct Inconsistent {
+    /// The event's sequence number.
+    pub sequence: u64,
+    /// What does not fit.
+    pub reason: &'static str,
+}
+
+/// One customer's state.
+#[derive(Debug)]
+pub struct State {
+    customer: CustomerId,
+    sequence: u64,
+    last_at: UnixMillis,
+    /// The customer's signing keys.
+    pub keys: Keys,
+    /// The customer's tokens.
+    pub tokens: Tokens,
+    /// Sealed secrets.
+    pub vault: Vault,
+}
+
+impl State {
+    /// A customer of whom nothing is known.
+    pub fn new(customer: CustomerId) -> Self {
+        Self {
+            customer,
+            sequence: 0,
+            last_at: UnixMillis::default(),
+            keys: Keys::default(),
+            tokens: Tokens::default(),
+            vault: Vault::default(),
+        }
+    }
+
+    /// Whose state this is.
+    pub const fn customer(&self) -> CustomerId {
+        self.customer
+    }
+
+    /// The sequence number of the last event; 0 before the first.
+    pub const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The tenant's time: the wall clock's, but never before its last event.
+    pub fn now(&self, wall_clock: UnixMillis) -> UnixMillis {
+        wall_clock.max(self.last_at)
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// [`Inconsistent`] if the event does not follow the last one or does not fit; the state is then of no use any more.
+    pub fn apply(&mut self, sequence: u64, recorded: Recorded) -> Result<(), Inconsistent> {
+        let inconsistent = |reason| Inconsistent { sequence, reason };
+        if sequence != self.sequence + 1 {
+            return Err(inconsistent("it does not follow the last one"));
+        }
+        let Recorded { at, event } = recorded;
+        match event {
+            Event::SigningKeyCreated(made) => self.add_key(&made, at),
+            Event::SigningKeyRotated { previous, new } => {
+                self.keys.retire(previous, new.signs_from);
+                self.add_key(&new, at);
+            }
+            Event::SigningKeyPromoted { previous, kid } => {
+                self.keys.retire(previous, at);
+                self.keys.promote(kid, at);
+            }
+            Event::TokenMinted(mint) => self.add_token(sequence, mint).map_err(inconsistent)?,
+        }
+        self.sequence = sequence;
+        self.last_at = self.last_at.max(at);
+        Ok(())
+    }
+
+    /// Forgets up to `at_most` tokens that expired long enough ago; returns how many.
+    pub fn purge(&mut self, now: UnixMillis, at_most: usize) -> usize {
+        self.tokens.purge(now.seconds().plus(-EXPIRED_READABLE_SECONDS), at_most)
+    }
+
+    /// The key that signs now, with its sealed private part.
+    ///
+    /// # Errors
+    /// [`Rejection::NoActiveKey`] if there is none.
+    pub fn signing_key(&self, now: UnixMillis) -> Result<(&SigningKeyRecord, &Arc<SealedKey>), Rejection> {
+        let record = self.keys.active(now).ok_or(Rejection::NoActiveKey)?;
+        let sealed = self.vault.signing_key(record.kid).ok_or(Rejection::NoActiveKey)?;
+        Ok((record, sealed))
+    }
+
+    /// Whether a token grants anything now, and if not, why.
+    ///
+    /// # Errors
+    /// [`Dead`] says why it grants nothing.
+    pub fn liveness(&self, token: &Token, now: UnixMillis) -> Result<(), Dead> {
+        if token.is_expired(now) {
+            return Err(Dead::Expired);
+        }
+        Ok(())
+    }
+
+    /// A parent for a new token: a live token of one of these kinds.
+    ///
+    /// # Errors
+    /// [`Rejection::ParentNotFound`] naming `field`, [`Rejection::ParentRevoked`] or [`Rejection::ParentExpired`].
+    pub fn live_parent(&self, query: &ParentQuery<'_>, now: UnixMillis) -> Result<&Token, Rejection> {
+        let found = self.tokens.get(query.jti).filter(|token| query.kinds.contains(&token.kind()));
+        let not_found = Rejection::ParentNotFound { field: query.field, expected: query.expected };
+        let parent = found.ok_or(not_found)?;
+        self.check_parent(parent, now)?;
+        Ok(parent)
+    }
+
+    /// Whether `parent` may have children now.
+    ///
+    /// # Errors
+    /// [`Rejection::ParentRevoked`] or [`Rejection::ParentExpired`].
+    pub fn check_parent(&self, parent: &Token, now: UnixMillis) -> Result<(), Rejection> {
+        self.liveness(parent, now).map_err(|dead| match dead {
+            Dead::Expired => Rejection::ParentExpired,
+            Dead::Revoked => Rejection::ParentRevoked,
+        })
+    }
+
+    fn add_key(&mut self, made: &KeyMade, at: UnixMillis) {
+        self.keys.insert(made.kid, made.public, at, made.signs_from);
+    }
+
+    fn add_token(&mut self, sequence: u64, mint: Mint) -> Result<(), &'static str> {
+        let Mint { jti, parent, kid, issued_at, expires_at, details } = mint;
+        let details = self.details_of(parent, details)?;
+        self.keys.note_signature(kid, expires_at);
+        let new = NewToken { jti, parent, kid, issued_at, expires_at, sequence, details };
+        if self.tokens.insert(new) { Ok(()) } else { Err("its identifier is taken or its parent is not here") }
+    }
+
+    /// The event's details as memory keeps them: a policy that was inherited is shared with the parent.
+    fn details_of(&self, parent: Option<Jti>, details: MintDetails) -> Result<Details, &'static str> {
+        let inherited = || Some(Arc::clone(&self.tokens.get(parent?)?.details.agent()?.policy));
+        Ok(match details {
+            MintDetails::App { name, scopes, hash } => Details::App { name, scopes, hash },
+            MintDetails::Bearer { environment } => Details::Bearer { environment },
+            MintDetails::Agent { agent_id, agent_name, policy } => {
+                let policy = policy.unwrap_or_else(Policy::default_shared);
+                Details::Agent(AgentDetails { agent_id, agent_name, policy })
+            }
+            MintDetails::Subagent { agent_id, agent_name, policy, depth } => {
+                let policy = policy.or_else(inherited).ok_or("its parent has no policy to inherit")?;
+                Details::Subagent { agent: AgentDetails { agent_id, agent_name, policy }, depth }
+            }
+            MintDetails::Session { session_id, max_events } => Details::Session { session_id, max_events },
+            MintDetails::Override { event_id, allowed_decisions, reason } => {
+                Details::Override { event_id, allowed_decisions, reason }
+            }
+        })
+    }
+}
+
+/// Why a token grants nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dead {
+    /// Its time is over.
+    Expired,
+    /// It was revoked, itself or through an ancestor.
+    Revoked,
+}
+
+/// Which token may be the parent of a new one.
+#[derive(Clone, Copy, Debug)]
+pub struct ParentQuery<'a> {
+    /// The token named.
+    pub jti: Jti,
+    /// The kinds it may be.
+    pub kinds: &'a [TokenKind],
+    /// The request's field that names it.
+    pub field: &'static str,
+    /// The kinds in words.
+    pub expected: &'static str,
+}
+
+/// `exp` of a new token: as long as requested, but never after its parent's.
+pub fn expiry(issued_at: UnixSeconds, ttl_seconds: u64, parent: Option<&Token>) -> UnixSeconds {
+    let requested = issued_at.plus(i64::try_from(ttl_seconds).unwrap_or(i64::MAX));
+    parent.map_or(requested, |parent| requested.min(parent.expires_at))
+}

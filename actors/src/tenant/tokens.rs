@@ -1,0 +1,338 @@
+//! A tenant's tokens in memory: a slab of records, linked as the tree of who was derived from whom.
+//!
+//! Links are slab positions, not identifiers, so that a record stays small and a walk up to the root touches a handful of
+//! records. A child never outlives its parent, so whatever has expired has only expired descendants and records leave in the
+//! order of their expiry, the deepest first.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::clock::{UnixMillis, UnixSeconds};
+use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
+use crate::rbac::Policy;
+use crate::token::{DecisionSet, Environment, Scopes, TokenHashDigest, TokenKind};
+
+/// A position in the slab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot(u32);
+
+/// A token as its tenant remembers it.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Its identifier.
+    pub jti: Jti,
+    /// The key that signs it.
+    pub kid: KeyId,
+    /// `iat`.
+    pub issued_at: UnixSeconds,
+    /// `exp`.
+    pub expires_at: UnixSeconds,
+    /// The journal's sequence number of its minting: the order of tokens within a tenant.
+    pub sequence: u64,
+    /// What only tokens of its kind have.
+    pub details: Details,
+    links: Links,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Links {
+    /// Ancestors above this token.
+    level: u8,
+    parent: Option<Slot>,
+    first_child: Option<Slot>,
+    next_sibling: Option<Slot>,
+    previous_sibling: Option<Slot>,
+}
+
+/// What only tokens of one kind have, as kept in memory: policies resolved and shared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Details {
+    /// An application's token.
+    App {
+        /// Shown to people.
+        name: Name,
+        /// What it may do as a management credential.
+        scopes: Scopes,
+        /// What names it as a parent.
+        hash: TokenHashDigest,
+    },
+    /// A bearer token.
+    Bearer {
+        /// The environment it is for.
+        environment: Environment,
+    },
+    /// An agent's token.
+    Agent(AgentDetails),
+    /// A subagent's token.
+    Subagent {
+        /// What it shares with an agent.
+        agent: AgentDetails,
+        /// Steps below the agent.
+        depth: u8,
+    },
+    /// A session's token.
+    Session {
+        /// The session.
+        session_id: SessionId,
+        /// Events it may count.
+        max_events: u32,
+    },
+    /// An override token.
+    Override {
+        /// The event it decides.
+        event_id: EventId,
+        /// The decisions it permits.
+        allowed_decisions: DecisionSet,
+        /// Why it was made.
+        reason: Option<Box<str>>,
+    },
+}
+
+/// What agents and subagents have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentDetails {
+    /// The agent.
+    pub agent_id: AgentId,
+    /// Shown to people.
+    pub agent_name: Option<Name>,
+    /// What it may do; shared with every descendant that inherits it.
+    pub policy: Arc<Policy>,
+}
+
+impl Details {
+    /// The kind of token that has these.
+    pub const fn kind(&self) -> TokenKind {
+        match self {
+            Self::App { .. } => TokenKind::App,
+            Self::Bearer { .. } => TokenKind::Bearer,
+            Self::Agent(_) => TokenKind::Agent,
+            Self::Subagent { .. } => TokenKind::Subagent,
+            Self::Session { .. } => TokenKind::Session,
+            Self::Override { .. } => TokenKind::Override,
+        }
+    }
+
+    /// What an agent or subagent has; `None` for the others.
+    pub const fn agent(&self) -> Option<&AgentDetails> {
+        match self {
+            Self::Agent(agent) | Self::Subagent { agent, .. } => Some(agent),
+            _ => None,
+        }
+    }
+}
+
+impl Token {
+    /// Its kind.
+    pub const fn kind(&self) -> TokenKind {
+        self.details.kind()
+    }
+
+    /// Whether it has expired: at its `exp`, not after it.
+    pub const fn is_expired(&self, now: UnixMillis) -> bool {
+        now.get() >= self.expires_at.millis().get()
+    }
+
+    /// Steps below the agent that heads its delegation; `None` if it is neither agent nor subagent.
+    pub const fn depth(&self) -> Option<u8> {
+        match &self.details {
+            Details::Agent(_) => Some(0),
+            Details::Subagent { depth, .. } => Some(*depth),
+            _ => None,
+        }
+    }
+}
+
+/// What a new token's record is made of.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Its identifier.
+    pub jti: Jti,
+    /// The token it was derived from.
+    pub parent: Option<Jti>,
+    /// The key that signs it.
+    pub kid: KeyId,
+    /// `iat`.
+    pub issued_at: UnixSeconds,
+    /// `exp`.
+    pub expires_at: UnixSeconds,
+    /// The sequence number of its minting.
+    pub sequence: u64,
+    /// What only its kind has.
+    pub details: Details,
+}
+
+/// A tenant's tokens.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    slab: Vec<Option<Token>>,
+    free: Vec<Slot>,
+    by_jti: BTreeMap<Jti, Slot>,
+    by_hash: BTreeMap<TokenHashDigest, Slot>,
+    /// Deepest first among those that expire together, so that a parent leaves after its children.
+    by_expiry: BTreeSet<(UnixSeconds, Reverse<u8>, Slot)>,
+}
+
+impl Tokens {
+    /// How many records there are, expired ones that are still readable among them.
+    pub fn len(&self) -> usize {
+        self.by_jti.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_jti.is_empty()
+    }
+
+    /// The token of this identifier.
+    pub fn get(&self, jti: Jti) -> Option<&Token> {
+        self.at(*self.by_jti.get(&jti)?)
+    }
+
+    /// The app token that this digest of a `token_hash` names.
+    pub fn get_by_hash(&self, hash: &TokenHashDigest) -> Option<&Token> {
+        self.at(*self.by_hash.get(hash)?)
+    }
+
+    /// The token that `token` was derived from.
+    pub fn parent_of(&self, token: &Token) -> Option<&Token> {
+        self.at(token.links.parent?)
+    }
+
+    /// The token itself, then its parent, and so on to the root. At most `max_delegation_depth` + 4 steps.
+    pub fn lineage<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a Token> {
+        std::iter::successors(Some(token), |below| self.parent_of(below))
+    }
+
+    /// The tokens derived directly from `token`, the youngest first.
+    pub fn children_of<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a Token> {
+        let first = token.links.first_child.and_then(|slot| self.at(slot));
+        std::iter::successors(first, |child| child.links.next_sibling.and_then(|slot| self.at(slot)))
+    }
+
+    /// The token after `token` in a walk of the subtree under `root` that visits parents before their children.
+    pub fn next_in_subtree<'a>(&'a self, root: &'a Token, token: &'a Token) -> Option<&'a Token> {
+        if let Some(child) = token.links.first_child {
+            return self.at(child);
+        }
+        let mut current = token;
+        while current.jti != root.jti {
+            if let Some(sibling) = current.links.next_sibling {
+                return self.at(sibling);
+            }
+            current = self.parent_of(current)?;
+        }
+        None
+    }
+
+    /// All tokens after `after`, in the order of their identifiers.
+    pub fn after(&self, after: Option<Jti>) -> impl Iterator<Item = &Token> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        self.by_jti.range((from, Unbounded)).filter_map(|(_, slot)| self.at(*slot))
+    }
+
+    /// Adds a record. `false`, and nothing changes, if its identifier is taken, its parent is not here, or the slab is full.
+    #[must_use]
+    pub fn insert(&mut self, new: NewToken) -> bool {
+        if self.by_jti.contains_key(&new.jti) {
+            return false;
+        }
+        let parent = match new.parent {
+            None => None,
+            Some(jti) => match self.by_jti.get(&jti) {
+                None => return false,
+                Some(slot) => Some(*slot),
+            },
+        };
+        let Some(slot) = self.vacant_slot() else { return false };
+        let (level, eldest) = parent
+            .and_then(|slot| self.at(slot))
+            .map_or((0, None), |parent| (parent.links.level.saturating_add(1), parent.links.first_child));
+        if let Details::App { hash, .. } = &new.details {
+            self.by_hash.insert(*hash, slot);
+        }
+        self.by_jti.insert(new.jti, slot);
+        self.by_expiry.insert((new.expires_at, Reverse(level), slot));
+        let links = Links { level, parent, next_sibling: eldest, ..Links::default() };
+        if let Some(place) = self.slab.get_mut(slot.0 as usize) {
+            *place = Some(Token {
+                jti: new.jti,
+                kid: new.kid,
+                issued_at: new.issued_at,
+                expires_at: new.expires_at,
+                sequence: new.sequence,
+                details: new.details,
+                links,
+            });
+        }
+        if let Some(eldest) = eldest.and_then(|slot| self.at_mut(slot)) {
+            eldest.links.previous_sibling = Some(slot);
+        }
+        if let Some(parent) = parent.and_then(|slot| self.at_mut(slot)) {
+            parent.links.first_child = Some(slot);
+        }
+        true
+    }
+
+    /// Removes up to `at_most` of the tokens that expired at or before `expired_by`, and returns how many it removed.
+    pub fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) -> usize {
+        let mut removed = 0;
+        while removed < at_most {
+            let Some(&(expires_at, level, slot)) = self.by_expiry.first() else { break };
+            if expires_at > expired_by {
+                break;
+            }
+            self.by_expiry.remove(&(expires_at, level, slot));
+            self.remove(slot);
+            removed += 1;
+        }
+        if self.by_jti.is_empty() {
+            self.slab = Vec::new();
+            self.free = Vec::new();
+        }
+        removed
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        let Some(token) = self.slab.get_mut(slot.0 as usize).and_then(Option::take) else { return };
+        self.free.push(slot);
+        self.by_jti.remove(&token.jti);
+        if let Details::App { hash, .. } = &token.details {
+            self.by_hash.remove(hash);
+        }
+        let Links { parent, next_sibling, previous_sibling, .. } = token.links;
+        if let Some(next) = next_sibling.and_then(|slot| self.at_mut(slot)) {
+            next.links.previous_sibling = previous_sibling;
+        }
+        match previous_sibling {
+            Some(previous) => {
+                if let Some(previous) = self.at_mut(previous) {
+                    previous.links.next_sibling = next_sibling;
+                }
+            }
+            None => {
+                if let Some(parent) = parent.and_then(|slot| self.at_mut(slot)) {
+                    parent.links.first_child = next_sibling;
+                }
+            }
+        }
+    }
+
+    fn vacant_slot(&mut self) -> Option<Slot> {
+        if let Some(slot) = self.free.pop() {
+            return Some(slot);
+        }
+        let slot = Slot(u32::try_from(self.slab.len()).ok()?);
+        self.slab.push(None);
+        Some(slot)
+    }
+
+    fn at(&self, slot: Slot) -> Option<&Token> {
+        self.slab.get(slot.0 as usize)?.as_ref()
+    }
+
+    fn at_mut(&mut self, slot: Slot) -> Option<&mut Token> {
+        self.slab.get_mut(slot.0 as usize)?.as_mut()
+    }
+}

@@ -1,0 +1,46 @@
+//! What every handler is given: the engine, and who may call it.
+
+use countersign_actors::crypto::digest::{constant_time_eq, sha256};
+use countersign_actors::engine::Engine;
+
+/// Application data of the server.
+pub struct App {
+    /// The engine.
+    pub engine: Engine,
+    /// What the operator's credential is compared with; in open mode there is none, and every local caller is the operator.
+    admin: Option<AdminCredential>,
+}
+
+/// The admin credential, kept only as a digest.
+pub struct AdminCredential {
+    digest: [u8; 32],
+}
+
+impl AdminCredential {
+    /// The credential with this text.
+    pub fn new(text: &str) -> Self {
+        Self { digest: sha256(text.as_bytes()) }
+    }
+
+    /// Whether a caller presented it; takes the same time whatever the text.
+    fn is(&self, presented: &str) -> bool {
+        constant_time_eq(&self.digest, &sha256(presented.as_bytes()))
+    }
+}
+
+impl App {
+    /// An application on this engine; without an admin credential it is in open mode.
+    pub const fn new(engine: Engine, admin: Option<AdminCredential>) -> Self {
+        Self { engine, admin }
+    }
+
+    /// Whether callers without a credential are the operator.
+    pub const fn is_open(&self) -> bool {
+        self.admin.is_none()
+    }
+
+    /// Whether this is the admin credential.
+    pub fn is_admin(&self, presented: &str) -> bool {
+        self.admin.as_ref().is_some_and(|admin| admin.is(presented))
+    }
+}

@@ -1,0 +1,116 @@
+//! Who calls, and for which customer.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use std::sync::Arc;
+
+use countersign_actors::commands::{Call, Caller, PresentedToken};
+use countersign_actors::id::{CustomerId, Jti};
+use countersign_actors::tenant::Rejection;
+use countersign_actors::token::hash::token_hash;
+use countersign_actors::token::{TokenKind, jwt};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::extract::{Credential, Form};
+
+/// A caller whose credential was verified. Whether a token is live and covers the call is for its tenant to say.
+pub struct Identity {
+    holder: Option<Holder>,
+    request_id: Option<Arc<str>>,
+}
+
+/// The holder of a token.
+struct Holder {
+    customer: CustomerId,
+    token: PresentedToken,
+    hash: Option<String>,
+}
+
+impl Identity {
+    /// Reads and verifies the credential in `Authorization`.
+    ///
+    /// # Errors
+    /// 401 for a credential that is missing, malformed, or signed by no key of its customer; 503 if the engine has no room.
+    pub async fn of(request: &HttpRequest, app: &App) -> Result<Self, ApiError> {
+        let request_id = request_id(request);
+        match Credential::of(request)? {
+            Credential::None if app.is_open() => Ok(Self { holder: None, request_id }),
+            Credential::None => Err(ApiError::unauthenticated()),
+            Credential::Bearer(text) if app.is_admin(text.expose()) => Ok(Self { holder: None, request_id }),
+            Credential::Bearer(text) => {
+                Ok(Self { holder: Some(Holder::of(text.expose(), app).await?), request_id })
+            }
+        }
+    }
+
+    /// The token that the caller presented, if a token of kind `child` may be derived from it.
+    pub fn parent_of(&self, child: TokenKind) -> Option<Jti> {
+        let holder = self.holder.as_ref()?;
+        child.may_descend_from(holder.token.kind).then_some(holder.token.jti)
+    }
+
+    /// The kind of the token that the caller presented.
+    pub fn presented_kind(&self) -> Option<TokenKind> {
+        self.holder.as_ref().map(|holder| holder.token.kind)
+    }
+
+    /// The `token_hash` of the app token that the caller presented.
+    pub fn presented_hash(&self) -> Option<&str> {
+        self.holder.as_ref()?.hash.as_deref()
+    }
+
+    /// How the body of a request for a token of kind `child` is to be read: a client that presents the parent leaves fields out by
+    /// sending `0` or an empty text.
+    pub fn form(&self, child: TokenKind) -> Form {
+        if self.parent_of(child).is_some() { Form::Authorization } else { Form::Documented }
+    }
+
+    /// The customer that a call is for: the one the credential belongs to, or else the one the request names.
+    ///
+    /// # Errors
+    /// 404 if the two differ, as for a customer that does not exist; 422 if neither is there.
+    pub fn customer(&self, named: Option<CustomerId>) -> Result<CustomerId, ApiError> {
+        match (&self.holder, named) {
+            (Some(holder), Some(named)) if holder.customer != named => Err(Rejection::UnknownCustomer.into()),
+            (Some(holder), _) => Ok(holder.customer),
+            (None, Some(named)) => Ok(named),
+            (None, None) => Err(ApiError::invalid_field("customer_id", "is required")),
+        }
+    }
+
+    /// The parent of a new token: the one that the request names, or else the one that was presented.
+    ///
+    /// # Errors
+    /// 400 if the two differ; 422 if neither is there.
+    pub fn parent(&self, child: TokenKind, field: &'static str, named: Option<Jti>) -> Result<Jti, ApiError> {
+        match (self.parent_of(child), named) {
+            (Some(presented), Some(named)) if presented != named => Err(Rejection::ParentDisagrees { field }.into()),
+            (Some(jti), _) | (None, Some(jti)) => Ok(jti),
+            (None, None) => Err(ApiError::invalid_field(field, "is required")),
+        }
+    }
+
+    /// A command in this caller's name.
+    pub fn call<C>(&self, command: C) -> Call<C> {
+        let caller = self.holder.as_ref().map_or(Caller::Management, |holder| Caller::Token(holder.token));
+        Call { caller, request_id: self.request_id.clone(), command }
+    }
+}
+
+impl Holder {
+    async fn of(text: &str, app: &App) -> Result<Self, ApiError> {
+        let presented = jwt::parse(text).map_err(|_| ApiError::invalid_credential("the credential is not a token of this service"))?;
+        let token = app.engine.authenticate(&presented).await?;
+        let hash = (token.kind == TokenKind::App).then(|| token_hash(text));
+        Ok(Self { customer: presented.customer(), token, hash })
+    }
+}
+
+fn request_id(request: &HttpRequest) -> Option<Arc<str>> {
+    header(request.headers(), "x-request-id").map(Arc::from)
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
