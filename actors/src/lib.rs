@@ -1,4 +1,5 @@
 //! The Countersign engine.
 
 pub mod id;
+pub mod journal;
 pub mod limits;
