@@ -2,6 +2,7 @@
 
 pub mod crypto;
 pub mod id;
+pub mod journal;
 pub mod limits;
 pub mod rbac;
 pub mod token;

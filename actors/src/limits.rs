@@ -47,3 +47,24 @@ pub const SLOTS_PER_SWEEP_MAX: usize = 1_000;
 pub const IN_FLIGHT_PER_TENANT_MAX: usize = 1_024;
 /// Commands that may be in flight in all, by default.
 pub const IN_FLIGHT_MAX: usize = 16_384;
+/// Bytes of events and side values in one append: it is written in one batch, whatever its size.
+pub const APPEND_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of a side row's key as stored: sled keeps up to 256 keys in one index page, which has to stay far below the size
+/// at which sled moves a page to a file that it never syncs.
+pub const SIDE_KEY_BYTES_MAX: usize = 320;
+/// Side changes in one append.
+pub const SIDE_CHANGES_MAX: usize = 4_096;
+/// Bytes of the fact that an erasure leaves behind.
+pub const ERASURE_FACT_BYTES_MAX: usize = 1_024;
+/// Keys that trimming and erasing delete in one batch while nobody waits.
+pub const CHORE_KEYS_MAX: usize = 1_000;
+/// Keys that trimming and erasing delete in a batch that also carries appends: each costs about ten microseconds, which all of the group wait for.
+pub const CHORE_KEYS_IN_GROUP_MAX: usize = 128;
+/// Recoveries that may wait or run at one time.
+pub const RECOVERIES_MAX: usize = 4_096;
+/// Threads that read tenants back from the store.
+pub const RECOVERY_THREADS: usize = 2;
+/// Rows in the answer of one journal scan.
+pub const SCAN_ROWS_MAX: usize = 1_000;
+/// Bytes that sled may cache.
+pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;

@@ -1,0 +1,225 @@
+//! The embedded store: sled 0.34.7, and what it takes to trust it. The only file that names sled.
+//!
+//! - Its lock is taken late, after it has touched files that a running process may own: an own lock comes first.
+//! - Its `flush` hands pages to the operating system and does not fsync on Linux: an own handle of the data file does.
+//! - A snapshot that was being written when the process died makes it refuse to open: such left-overs are deleted.
+//! - Its batches are atomic across a crash because one log message covers them; values stay far below the size of its blob files,
+//!   which it never syncs.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use crate::limits::STORE_CACHE_BYTES;
+
+/// Why the store did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process works on this data directory.
+    #[error("`{}` is locked: another process works on this data directory", .0.display())]
+    Locked(PathBuf),
+    /// The file system refused.
+    #[error("cannot use `{}`: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The store itself refused.
+    #[error("the store does not open: {0}")]
+    Store(String),
+    /// Another version of this program wrote the store.
+    #[error("the store has format {found}, this program reads format {expected}")]
+    Format {
+        /// The version found.
+        found: u32,
+        /// The version that this program reads.
+        expected: u32,
+    },
+    /// The store holds something else than a journal, or a damaged one.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+}
+
+/// sled in `<data>/store`, under the lock `<data>/lock`.
+pub(super) struct SledStore {
+    // Fields drop in this order: sled must have written its last page before the lock goes.
+    db: sled::Db,
+    data_file: File,
+    directory: PathBuf,
+    _lock: File,
+}
+
+impl SledStore {
+    /// Opens or creates the store of a data directory.
+    pub(super) fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        create_dir(data_dir)?;
+        let lock = lock(&data_dir.join("lock"))?;
+        let directory = data_dir.join("store");
+        create_dir(&directory)?;
+        delete_half_written_snapshots(&directory)?;
+        // The flush every 500 ms is not for durability: it drives sled's garbage collection.
+        let db = sled::Config::new()
+            .path(&directory)
+            .cache_capacity(STORE_CACHE_BYTES)
+            .flush_every_ms(Some(500))
+            .open()
+            .map_err(|error| OpenError::Store(error.to_string()))?;
+        db.flush().map_err(|error| OpenError::Store(error.to_string()))?;
+        let path = directory.join("db");
+        let data_file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(io_error(&path))?;
+        sync_tree(&directory)?;
+        sync_path(data_dir)?;
+        Ok(Self {
+            db,
+            data_file,
+            directory,
+            _lock: lock,
+        })
+    }
+}
+
+impl Store for SledStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.db.get(key).map_err(store_error)?.map(|value| value.to_vec()))
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Visit,
+    ) -> Result<(), StoreError> {
+        // sled panics on an inverted range in some versions and ignores it in others.
+        if from >= to {
+            return Ok(());
+        }
+        let mut range = self.db.range(from..to);
+        loop {
+            let next = match direction {
+                Direction::Up => range.next(),
+                Direction::Down => range.next_back(),
+            };
+            let Some(item) = next else { return Ok(()) };
+            let (key, value) = item.map_err(store_error)?;
+            if visit(&key, &value) == Visit::Stop {
+                return Ok(());
+            }
+        }
+    }
+
+    fn apply(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        let mut changes = sled::Batch::default();
+        for (key, value) in batch.changes() {
+            match value {
+                Some(value) => changes.insert(key, value),
+                None => changes.remove(key),
+            }
+        }
+        self.db.apply_batch(changes).map_err(store_error)?;
+        self.db.flush().map_err(store_error)?;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        // An own handle also sees write-back errors that sled's background thread has read away and only logged: the kernel
+        // reports them once for every open file.
+        self.data_file
+            .sync_data()
+            .map_err(|error| StoreError(format!("fdatasync failed: {error}")))
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.directory).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
+fn store_error(error: sled::Error) -> StoreError {
+    StoreError(error.to_string())
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |source| OpenError::Io { path, source }
+}
+
+/// Creates a directory that only its owner can read, with its parents.
+fn create_dir(path: &Path) -> Result<(), OpenError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(io_error(path))?;
+    // A directory's name is durable when its parent is; a relative path of one part has the working directory as parent.
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_path(parent),
+        Some(_) | None => sync_path(Path::new(".")),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error(path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// The paths in a directory.
+fn list(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let entries = std::fs::read_dir(directory).map_err(io_error(directory))?;
+    entries
+        .map(|entry| entry.map(|entry| entry.path()).map_err(io_error(directory)))
+        .collect()
+}
+
+fn delete_half_written_snapshots(directory: &Path) -> Result<(), OpenError> {
+    for path in list(directory)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            std::fs::remove_file(&path).map_err(io_error(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the store's files and their names durable: sled leaves both to chance when it creates them.
+fn sync_tree(directory: &Path) -> Result<(), OpenError> {
+    for path in list(directory)? {
+        // A snapshot can be replaced by a newer one while we look: then its successor's name is synced with the directory.
+        match sync_path(&path) {
+            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+            done => done?,
+        }
+    }
+    sync_path(directory)
+}
+
+fn sync_path(path: &Path) -> Result<(), OpenError> {
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(io_error(path))
+}

@@ -1,0 +1,106 @@
+//! The real store, in temporary directories. The test that kills a process is in `actors/tests/journal_crash.rs`.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn open(path: &std::path::Path) -> (Journal, JournalThreads) {
+    Journal::open(JournalOptions::new(path)).unwrap()
+}
+
+#[test]
+fn what_was_appended_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let (journal, threads) = open(&data);
+    let (lease, _) = recover(&journal, customer(1));
+    let long = vec![5; 30_000];
+    let mut answers: Vec<_> = (1..=500)
+        .map(|sequence| append(&journal, &lease, sequence, &[&long[..sequence as usize]]))
+        .collect();
+    let side = vec![
+        put(Space::Row, b"r\0\0", &long),
+        put(Space::Vault, b"k", b"secret"),
+        put(Space::Audit, b"a", b"entry"),
+    ];
+    answers.push(append_side(&journal, &lease, 501, side, Some(100)));
+    answers
+        .iter()
+        .for_each(|answer| assert_eq!(answer.recv().unwrap(), Ok(())));
+    assert!(journal.status().free_bytes.is_some());
+    threads.shutdown();
+    // The old handle is still there and keeps nothing locked.
+    let (again, threads) = open(&data);
+    let (_, recovered) = recover(&again, customer(1));
+    assert_eq!(recovered.rows, [(b"r\0\0".to_vec(), long.clone())].into());
+    assert_eq!(recovered.secrets, [(b"k".to_vec(), b"secret".to_vec())].into());
+    assert_eq!(
+        recovered.events,
+        numbered(101..=500, |sequence| long[..sequence as usize].to_vec())
+    );
+    for direction in [Direction::Up, Direction::Down] {
+        let rows = again
+            .scan(customer(1), Space::Audit, vec![0]..vec![0xff], 10, direction)
+            .unwrap();
+        assert_eq!(rows, [(b"a".to_vec(), b"entry".to_vec())]);
+    }
+    let (done, erased) = completion();
+    again.erase(customer(1), b"fact".to_vec(), done);
+    assert_eq!(erased.recv().unwrap(), Ok(()));
+    threads.shutdown();
+    let (again, _threads) = open(&data);
+    assert_eq!(again.tenants(None, 10).unwrap(), []);
+    assert_eq!(again.erasure(customer(1)).unwrap(), Some(b"fact".to_vec()));
+}
+
+#[test]
+fn a_second_journal_on_the_same_directory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_journal, threads) = open(dir.path());
+    let second = Journal::open(JournalOptions::new(dir.path()));
+    assert!(
+        matches!(&second, Err(OpenError::Locked(path)) if path.ends_with("lock")),
+        "{second:?}"
+    );
+    threads.shutdown();
+    open(dir.path());
+}
+
+#[test]
+fn a_half_written_snapshot_does_not_keep_the_store_from_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, threads) = open(dir.path());
+    let (lease, _) = recover(&journal, customer(1));
+    assert_eq!(append(&journal, &lease, 1, &[b"e"]).recv().unwrap(), Ok(()));
+    threads.shutdown();
+    let left_over = dir.path().join("store/snap.FFFFFFFFFFFFFFFF.generating");
+    std::fs::write(&left_over, b"half").unwrap();
+    let (journal, _threads) = open(dir.path());
+    assert!(!left_over.exists());
+    assert_eq!(recover(&journal, customer(1)).1.events.len(), 1);
+}
+
+#[test]
+fn directories_and_the_lock_belong_to_their_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("deep/data");
+    let (_journal, _threads) = open(&data);
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        (mode(&data), mode(&data.join("store")), mode(&data.join("lock"))),
+        (0o700, 0o700, 0o600)
+    );
+}
+
+#[test]
+fn a_store_written_by_another_format_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SledStore::open(dir.path()).unwrap();
+    let mut batch = WriteBatch::default();
+    record::put_sealed(&mut batch, keys::FORMAT, &9_u32.to_be_bytes());
+    store.apply(&batch).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let opened = Journal::open(JournalOptions::new(dir.path()));
+    assert!(matches!(opened, Err(OpenError::Format { found: 9, expected: 1 })));
+}
