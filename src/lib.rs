@@ -1,1 +1,3 @@
+//! Countersign over HTTP.
 
+pub mod config;
