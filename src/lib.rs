@@ -1,3 +1,5 @@
 //! Countersign over HTTP.
 
 pub mod config;
+pub mod error;
+pub mod extract;
