@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -74,7 +75,7 @@ pub struct ApiError {
     /// What `WWW-Authenticate` says; a 401 always has one.
     pub challenge: Option<Challenge>,
     /// The methods for `Allow`.
-    pub allow: Option<&'static str>,
+    pub allow: Option<Arc<str>>,
     /// Extension members, such as a standing decision.
     pub extra: Option<Box<Map<String, Value>>>,
 }
@@ -207,7 +208,7 @@ impl ApiError {
     }
 
     /// 405 `method_not_allowed`: the path exists with these methods.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
+    pub fn method_not_allowed(allow: Arc<str>) -> Self {
         let title = "The endpoint has other methods";
         let detail = format!("allowed here: {allow}");
         let allow = Some(allow);
@@ -311,8 +312,8 @@ impl ApiError {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if let Some(allow) = self.allow {
-            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        if let Some(Ok(allow)) = self.allow.as_deref().map(HeaderValue::from_str) {
+            headers.insert(header::ALLOW, allow);
         }
         response
     }
@@ -366,7 +367,7 @@ mod tests {
             (ApiError::tenant_busy(), header::RETRY_AFTER),
             (ApiError::overloaded(), header::RETRY_AFTER),
             (ApiError::unavailable("draining"), header::RETRY_AFTER),
-            (ApiError::method_not_allowed("GET, HEAD"), header::ALLOW),
+            (ApiError::method_not_allowed("GET, HEAD".into()), header::ALLOW),
         ] {
             for family in [Family::Tokens, Family::Permissions] {
                 assert!(
