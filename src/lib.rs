@@ -1,1 +1,22 @@
+//! Countersign over HTTP: the program around the engine in `countersign-actors`.
+//!
+//! In the order in which a request meets them:
+//!
+//! - [`cli`] and [`config`]: what to run and how
+//! - [`server`]: binding, serving, stopping; [`telemetry`] and [`print`]: what is said meanwhile
+//! - [`border`]: what every request passes, with the [`guard`] of open mode
+//! - [`routes`]: the URL table, one file per noun, made of [`endpoint`]s
+//! - [`extract`]: credentials, paths, queries and bodies as typed values
+//! - [`error`]: every failure as HTTP
 
+pub mod border;
+pub mod cli;
+pub mod config;
+pub mod endpoint;
+pub mod error;
+pub mod extract;
+pub mod guard;
+pub mod print;
+pub mod routes;
+pub mod server;
+pub mod telemetry;

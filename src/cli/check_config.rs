@@ -1,0 +1,56 @@
+//! `countersign check-config`
+
+use std::error::Error;
+use std::fmt::Write;
+
+use crate::config::{Config, Exposure, Secret};
+use crate::print;
+
+/// Prints the settings in force as TOML. Loading has refused them already if anything is wrong.
+pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
+    print::line(describe(config)?)?;
+    Ok(())
+}
+
+fn describe(config: &Config) -> Result<String, Box<dyn Error>> {
+    let given = |secret: &Option<Secret>| if secret.is_some() { "given (withheld)" } else { "none" };
+    let access = match config.exposure() {
+        Exposure::Open => "any local process may call",
+        Exposure::Credentialed => "calls need a credential",
+        Exposure::UnauthenticatedNetwork => "whoever reaches the address may call",
+    };
+    let mut text = toml::to_string(config)?;
+    writeln!(text, "\n# admin token: {}", given(&config.secrets.admin_token))?;
+    writeln!(text, "# master key: {}", given(&config.secrets.master_key))?;
+    write!(text, "# access: {access}")?;
+    for warning in &config.warnings {
+        write!(text, "\n# warning: {warning}")?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secrets;
+
+    #[test]
+    fn secrets_are_withheld_and_the_rest_is_a_valid_file() {
+        let token = "an-admin-token-that-nobody-may-see";
+        let admin_token = Some(Secret::new(token.as_bytes().to_vec()));
+        let config = Config {
+            secrets: Secrets {
+                admin_token,
+                ..Secrets::default()
+            },
+            ..Config::default()
+        };
+        let text = describe(&config).unwrap();
+        assert!(!text.contains(token));
+        assert!(text.contains("# admin token: given (withheld)") && text.contains("# master key: none"));
+        assert_eq!(
+            text.parse::<toml::Table>().unwrap(),
+            toml::Table::try_from(Config::default()).unwrap()
+        );
+    }
+}
