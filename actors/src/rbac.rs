@@ -3,6 +3,7 @@
 //! - [`pattern`]: `fnmatch` patterns in one compiled form that serves both matching and inclusion
 //! - `class`: the `[…]` of a pattern
 //! - [`narrowing`]: is every text that a child's pattern matches matched by some pattern of its parent?
+//! - `front`: patterns laid out for that question
 //! - [`policy`]: the policy of one token, made only through its limits and its parent's
 //! - `rules`: what a policy says, how it is amended, compared, claimed and stored
 //! - [`evaluation`]: may this policy do this action on this resource?
@@ -11,6 +12,7 @@
 
 mod class;
 pub mod evaluation;
+mod front;
 pub mod narrowing;
 pub mod pattern;
 pub mod policy;

@@ -45,6 +45,16 @@ impl Class {
         self.ranges.get(at).is_some_and(|&(low, _)| low <= c)
     }
 
+    /// Whether all characters of these ranges are in the set.
+    pub(super) fn contains_all(&self, ranges: &[(char, char)]) -> bool {
+        ranges.iter().all(|&(low, high)| {
+            let at = self.ranges.partition_point(|&(_, end)| end < low);
+            self.ranges
+                .get(at)
+                .is_some_and(|&(start, end)| start <= low && high <= end)
+        })
+    }
+
     /// The set as sorted inclusive ranges.
     pub(super) fn ranges(&self) -> &[(char, char)] {
         &self.ranges

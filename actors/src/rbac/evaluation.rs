@@ -121,3 +121,90 @@ pub fn evaluate(policy: &Policy, action: &str, resource: &str, sensitivity_level
 fn first_match(patterns: &[Pattern], text: &str) -> Option<Pattern> {
     patterns.iter().find(|pattern| pattern.matches(text)).cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::policy::PolicyRequest;
+    use super::*;
+
+    fn list(texts: &[&str]) -> Option<Vec<Pattern>> {
+        Some(texts.iter().flat_map(|text| Pattern::parse(text)).collect())
+    }
+
+    fn policy() -> Policy {
+        let request = PolicyRequest {
+            allowed_actions: list(&["code:*:*", "data:read:*"]),
+            denied_actions: list(&["*:delete:*"]),
+            allowed_resources: list(&["repo:org/*"]),
+            denied_resources: list(&["*secret*"]),
+            max_sensitivity_level: Some(2),
+            max_risk_score: None,
+        };
+        Policy::root(request).unwrap_or_else(|why| unreachable!("{why}"))
+    }
+
+    #[track_caller]
+    fn assert_decision(action: &str, resource: &str, level: u8, step: &str, pattern: Option<&str>) {
+        let verdict = evaluate(&policy(), action, resource, level);
+        assert_eq!(
+            (verdict.step(), verdict.pattern().map(Pattern::as_str)),
+            (step, pattern)
+        );
+        assert_eq!(verdict.is_allowed(), step == "allowed");
+    }
+
+    #[test]
+    fn the_first_step_that_refuses_decides() {
+        assert_decision(
+            "code:delete:x",
+            "repo:other/secret",
+            4,
+            "denied_actions",
+            Some("*:delete:*"),
+        );
+        assert_decision("mail:send:x", "repo:other/secret", 4, "allowed_actions", None);
+        assert_decision(
+            "code:read:x",
+            "repo:other/secret",
+            4,
+            "denied_resources",
+            Some("*secret*"),
+        );
+        assert_decision("code:read:x", "repo:other/x", 4, "allowed_resources", None);
+        assert_decision("code:read:x", "repo:org/x", 3, "sensitivity", None);
+        assert_decision("data:read:x", "repo:org/x", 2, "allowed", Some("data:read:*"));
+    }
+
+    #[test]
+    fn an_explicit_deny_wins_over_an_exact_allow() {
+        let request = PolicyRequest {
+            allowed_actions: list(&["data:delete:x"]),
+            denied_actions: list(&["*delete*"]),
+            ..PolicyRequest::default()
+        };
+        let verdict = Policy::root(request).map(|policy| evaluate(&policy, "data:delete:x", "", 0).step());
+        assert_eq!(verdict, Ok("denied_actions"));
+    }
+
+    #[test]
+    fn an_absent_resource_is_the_empty_text() {
+        assert_decision("code:read:x", "", 0, "allowed_resources", None);
+        let everything = Policy::root(PolicyRequest::default()).map(|policy| evaluate(&policy, "a:b:c", "", 4));
+        assert_eq!(everything.map(|verdict| verdict.is_allowed()), Ok(true));
+    }
+
+    #[test]
+    fn every_step_has_its_own_name_and_reason() {
+        let steps = [
+            Step::DeniedActions,
+            Step::AllowedActions,
+            Step::DeniedResources,
+            Step::AllowedResources,
+            Step::Sensitivity,
+        ];
+        let texts: std::collections::HashSet<_> =
+            steps.iter().flat_map(|step| [step.as_str(), step.reason()]).collect();
+        assert_eq!(texts.len(), 10);
+        assert!(steps.is_sorted());
+    }
+}

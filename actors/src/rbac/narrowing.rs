@@ -12,10 +12,15 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::class::successor;
-use super::pattern::{Compiled, Pattern, Token};
+use super::front::{Front, Positions};
+use super::pattern::{Compiled, Pattern, Token, matches_tokens};
 
-/// What reaching one place of the walk costs beside the positions in it: keeping it, and finding it again.
-const PLACE_STEPS: usize = 16;
+/// What reaching one place of the walk costs beside the positions in it: looking it up, and keeping it.
+const PLACE_STEPS: usize = 40;
+/// What trying one character costs beside the positions it is tried on.
+const CHARACTER_STEPS: usize = 16;
+/// What one character costs that may have to be tried: finding and sorting it.
+const SORT_STEPS: usize = 4;
 
 /// The work that may still be done. One step is one position of one pattern looked at once.
 #[derive(Debug)]
@@ -108,112 +113,6 @@ fn is_covered_at_sight(child: &Pattern, parents: &[Pattern]) -> bool {
     })
 }
 
-/// One position in a pattern: before one of its tokens that are not stars, or at its end.
-#[derive(Debug)]
-struct Position {
-    /// What must be read to go on to the next position; `None` at the end, where the pattern accepts.
-    token: Option<Token>,
-    /// Whether a star stands here, so that any character may be read while staying.
-    stays: bool,
-    /// The first position of the same pattern.
-    pattern_start: u32,
-}
-
-impl Position {
-    /// Whether every text is accepted from here.
-    const fn accepts_everything(&self) -> bool {
-        self.stays && self.token.is_none()
-    }
-}
-
-/// Patterns laid out one behind the other.
-#[derive(Debug, Default)]
-struct Positions(Vec<Position>);
-
-impl Positions {
-    /// Appends a pattern and says where it starts.
-    fn lay_out(&mut self, pattern: &Compiled) -> u32 {
-        let pattern_start = self.end();
-        let mut stays = false;
-        for token in pattern.tokens() {
-            if token == Token::Star {
-                stays = true;
-            } else {
-                self.0.push(Position {
-                    token: Some(token),
-                    stays,
-                    pattern_start,
-                });
-                stays = false;
-            }
-        }
-        self.0.push(Position {
-            token: None,
-            stays,
-            pattern_start,
-        });
-        pattern_start
-    }
-
-    /// The number the next position will have. Saturates far above what the limits on policies let through.
-    fn end(&self) -> u32 {
-        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
-    }
-
-    fn at(&self, position: u32) -> Option<&Position> {
-        self.0.get(usize::try_from(position).ok()?)
-    }
-}
-
-/// The positions that the parents may be in after the same text, in rising order.
-///
-/// INVARIANT (one star a pattern): of one pattern it holds no position before the last one that stays. What is accepted from
-/// an earlier position ends with what is accepted from there, and the star takes whatever came before that. Without this rule
-/// `*a*b*c*` alone would be in exponentially many sets of positions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Front {
-    positions: Vec<u32>,
-    accepts: bool,
-    accepts_everything: bool,
-}
-
-impl Front {
-    /// Adds a position, in rising order.
-    fn add(&mut self, number: u32, position: &Position) {
-        if position.stays {
-            while self
-                .positions
-                .last()
-                .is_some_and(|&last| last >= position.pattern_start)
-            {
-                self.positions.pop();
-            }
-        } else if self.positions.last() == Some(&number) {
-            return;
-        }
-        self.positions.push(number);
-        self.accepts |= position.token.is_none();
-        self.accepts_everything |= position.accepts_everything();
-    }
-
-    /// Where the parents may be after one more character.
-    fn after(&self, c: char, parents: &Positions) -> Self {
-        let mut next = Self::default();
-        for &number in &self.positions {
-            let Some(position) = parents.at(number) else { continue };
-            if position.stays {
-                next.add(number, position);
-            }
-            if position.token.as_ref().is_some_and(|token| token.takes(c))
-                && let Some(following) = parents.at(number + 1)
-            {
-                next.add(number + 1, following);
-            }
-        }
-        next
-    }
-}
-
 /// The patterns of the parent, ready to be walked.
 struct Parents<'p> {
     positions: Positions,
@@ -238,27 +137,54 @@ impl<'p> Parents<'p> {
         if child.matches_nothing() {
             return Ok(None);
         }
-        let mut front = Front::default();
         budget.spend(self.starts.len())?;
-        for &(parent, start) in &self.starts {
-            // Two patterns whose plain texts in front disagree have no text in common.
-            let agree = parent.prefix().starts_with(child.prefix()) || child.prefix().starts_with(parent.prefix());
-            if agree && let Some(position) = self.positions.at(start) {
+        // Two patterns whose plain texts in front disagree have no text in common.
+        let agrees = |parent: &Compiled| {
+            parent.prefix().starts_with(child.prefix()) || child.prefix().starts_with(parent.prefix())
+        };
+        let relevant = self.starts.iter().filter(|(parent, _)| agrees(parent));
+        let tokens: Vec<Token> = child.tokens().collect();
+        budget.spend(tokens.len())?;
+        let mut front = Front::default();
+        for &(parent, start) in relevant {
+            if covers_alone(parent, child, &tokens, budget)? {
+                return Ok(None);
+            }
+            if let Some(position) = self.positions.at(start) {
                 front.add(start, position);
             }
         }
-        let mut child_positions = Positions::default();
-        child_positions.lay_out(child);
-        budget.spend(child_positions.0.len())?;
+        let mut child = Positions::default();
+        child.lay_out_tokens(tokens);
         Walk {
-            child: child_positions,
+            child,
             parents: &self.positions,
             places: Vec::new(),
+            open: Vec::new(),
             seen: HashSet::new(),
             budget,
         }
         .run(front)
     }
+}
+
+/// Whether one parent matches the child's pattern as if that were a text, token by token.
+///
+/// Then it covers the child. The reverse is not so (`?*` is inside `*?`), hence the walk; but nearly every pattern that is
+/// covered is covered in this way, at a cost that is never worse than the product of the lengths.
+fn covers_alone(parent: &Compiled, child: &Compiled, tokens: &[Token], budget: &mut Budget) -> Result<bool, Exhausted> {
+    if !child.prefix().starts_with(parent.prefix()) {
+        return Ok(false);
+    }
+    let after_prefix = tokens.get(parent.prefix().chars().count()..).unwrap_or_default();
+    budget.spend(1)?;
+    let mut spent = Ok(());
+    let covers = matches_tokens(parent.rest(), after_prefix.iter(), |outer, inner| {
+        // Once the budget is empty nothing is taken any more, which ends the matching soon.
+        spent = spent.and_then(|()| budget.spend(inner.size()));
+        spent.is_ok() && outer.takes_all_of(inner)
+    });
+    spent.map(|()| covers)
 }
 
 /// Where the child is, where its parents may be after the same text, and how the walk came there.
@@ -268,53 +194,59 @@ struct Place {
     from: Option<(usize, char)>,
 }
 
-/// The walk over all places that can be reached, the nearest first.
+/// The walk over all places that can be reached. It goes deep first, towards the child's end: if there is a text outside the
+/// parents, then mostly one of the plainest that the child matches is, and it is found at once.
 struct Walk<'w> {
     child: Positions,
     parents: &'w Positions,
     places: Vec<Place>,
-    seen: HashSet<(u32, Box<[u32]>)>,
+    /// Which places have not been walked on from.
+    open: Vec<usize>,
+    seen: HashSet<(u32, Rc<Front>)>,
     budget: &'w mut Budget,
 }
 
 impl Walk<'_> {
     fn run(mut self, front: Front) -> Result<Option<String>, Exhausted> {
         self.reach(0, &Rc::new(front), None)?;
-        let mut index = 0;
-        while let Some(place) = self.places.get(index) {
+        while let Some(index) = self.open.pop() {
+            let Some(place) = self.places.get(index) else { break };
             let (number, front) = (place.child, Rc::clone(&place.front));
-            let Some(position) = self.child.at(number) else {
-                return Ok(None);
-            };
-            let (stays, token) = (position.stays, position.token.clone());
-            if front.positions.is_empty() || (token.is_none() && !front.accepts) {
+            let Some(position) = self.child.at(number) else { break };
+            if front.positions.is_empty() || (position.token.is_none() && !front.accepts) {
                 return Ok(Some(self.text_through(index)));
             }
+            let (stays, token) = (position.stays, position.token.clone());
             // Going on to a position that stays is as good as staying here: the star there takes what this one would.
             let next_stays = self.child.at(number + 1).is_some_and(|next| next.stays);
+            let mut further = Vec::new();
             for c in self.characters(stays, token.as_ref(), &front)? {
-                let goes_on = token.as_ref().is_some_and(|token| token.takes(c));
-                self.budget.spend(1 + front.positions.len())?;
+                self.budget.spend(CHARACTER_STEPS + front.positions.len())?;
                 let next = Rc::new(front.after(c, self.parents));
-                if next.accepts_everything {
-                    continue;
-                }
-                if goes_on {
-                    self.reach(number + 1, &next, Some((index, c)))?;
-                }
+                let goes_on = token.as_ref().is_some_and(|token| token.takes(c));
                 if stays && !(goes_on && next_stays) {
                     self.reach(number, &next, Some((index, c)))?;
                 }
+                if goes_on {
+                    further.push((next, c));
+                }
             }
-            index += 1;
+            // What is reached last is walked on from first.
+            for (next, c) in further {
+                self.reach(number + 1, &next, Some((index, c)))?;
+            }
         }
         Ok(None)
     }
 
-    /// Notes a place, unless it is known.
+    /// Notes a place, unless it is known or nothing outside the parents can come after it.
     fn reach(&mut self, child: u32, front: &Rc<Front>, from: Option<(usize, char)>) -> Result<(), Exhausted> {
+        if front.accepts_everything {
+            return Ok(());
+        }
         self.budget.spend(PLACE_STEPS + front.positions.len())?;
-        if !front.accepts_everything && self.seen.insert((child, front.positions.clone().into())) {
+        if self.seen.insert((child, Rc::clone(front))) {
+            self.open.push(self.places.len());
             self.places.push(Place {
                 child,
                 front: Rc::clone(front),
@@ -324,8 +256,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// One character for each way in which the child's token and the parents' positions can tell characters apart.
-    /// Of those that the child cannot read here, none.
+    /// One character for each way in which the child's token and the parents' positions can tell characters apart, the most
+    /// readable last. Of those that the child cannot read here, none.
     fn characters(&mut self, stays: bool, token: Option<&Token>, front: &Front) -> Result<Vec<char>, Exhausted> {
         if !stays && let Some(Token::Char(c)) = token {
             return Ok(vec![*c]);
@@ -337,7 +269,7 @@ impl Walk<'_> {
                 push_starts(token, &mut starts);
             }
         }
-        self.budget.spend(front.positions.len() + starts.len())?;
+        self.budget.spend(front.positions.len() + SORT_STEPS * starts.len())?;
         starts.sort_unstable();
         starts.dedup();
         let next_starts = starts.iter().skip(1).map(|&next| Some(next)).chain([None]);
@@ -347,6 +279,7 @@ impl Walk<'_> {
             .map(|(&from, to)| readable(from, to))
             .collect();
         characters.retain(|&c| stays || token.is_some_and(|token| token.takes(c)));
+        characters.sort_by_key(char::is_ascii_alphanumeric);
         Ok(characters)
     }
 
@@ -360,8 +293,11 @@ impl Walk<'_> {
             at = self.places.get(from);
         }
         text.reverse();
-        let rest = self.child.0.iter().skip(usize::try_from(end).unwrap_or(usize::MAX));
-        text.extend(rest.filter_map(|position| position.token.as_ref().and_then(first_taken)));
+        text.extend(
+            self.child
+                .from(end)
+                .filter_map(|position| position.token.as_ref().and_then(first_taken)),
+        );
         text.into_iter().collect()
     }
 }
@@ -397,5 +333,191 @@ fn first_taken(token: &Token) -> Option<char> {
             .first()
             .map(|&(low, high)| readable(low, successor(high))),
         Token::Star => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::NARROWING_STEPS_MAX;
+
+    fn patterns<T: AsRef<str>>(texts: &[T]) -> Vec<Pattern> {
+        texts.iter().flat_map(|text| Pattern::parse(text.as_ref())).collect()
+    }
+
+    /// An example that shows that the child is not covered, or `None` when it is. Checks the example.
+    #[track_caller]
+    fn outside(children: &[&str], parents: &[&str]) -> Option<String> {
+        let (children, parents) = (patterns(children), patterns(parents));
+        let mut budget = Budget::new(NARROWING_STEPS_MAX);
+        let Ok(answer) = first_uncovered(&children, &parents, &mut budget) else {
+            unreachable!("too much work")
+        };
+        answer.map(|Uncovered { pattern, example }| {
+            assert!(pattern.matches(&example), "{pattern} does not match {example:?}");
+            assert!(
+                !parents.iter().any(|parent| parent.matches(&example)),
+                "a parent matches {example:?}"
+            );
+            example
+        })
+    }
+
+    #[test]
+    fn what_matches_as_a_text_is_not_covered_as_a_pattern() {
+        assert_eq!(
+            outside(&["data:read:*"], &["data:read:?"]).as_deref(),
+            Some("data:read:")
+        );
+        assert_eq!(
+            outside(&["code:read:*"], &["data:read:*", "code:review:*"]).as_deref(),
+            Some("code:read:")
+        );
+        assert!(outside(&["repo:[ab]*"], &["repo:[!c]"]).is_some());
+    }
+
+    #[test]
+    fn narrower_patterns_are_covered() {
+        assert_eq!(outside(&["data:read:x"], &["data:read:?"]), None);
+        assert_eq!(outside(&["data:*:x", "*:*:*:*", "::"], &["*:*:*"]), None);
+        assert_eq!(outside(&["repo:org/app", "repo:", "repo:*/x?"], &["repo:*"]), None);
+        assert_eq!(outside(&["*"], &["*"]), None);
+        assert!(outside(&["*"], &["?*"]).is_some());
+        assert!(outside(&["*:*"], &["*:*:*"]).is_some());
+    }
+
+    #[test]
+    fn wildcards_may_stand_in_another_order() {
+        assert_eq!(outside(&["?*"], &["*?"]), None);
+        assert_eq!(outside(&["*?*?", "??*"], &["?*?"]), None);
+        assert!(outside(&["*?"], &["??*"]).is_some());
+    }
+
+    #[test]
+    fn several_parents_cover_together() {
+        assert_eq!(outside(&["a?"], &["a[!x]", "ax"]), None);
+        assert!(outside(&["a?"], &["a[!x]", "ay"]).is_some());
+        assert_eq!(
+            outside(&["*"], &["", "?", "??*", "[z-a]", "a*"]).as_deref(),
+            Some(""),
+            "an empty pattern is none"
+        );
+        assert_eq!(outside(&["a*"], &["a", "a?", "a??*"]), None);
+        assert_eq!(outside(&["v[0-9]:*"], &["v[0-4]:*", "v[5-9]:*"]), None);
+        assert_eq!(outside(&["*a*"], &["a*", "[!a]*"]), None);
+    }
+
+    #[test]
+    fn what_matches_nothing_is_covered_by_anything_and_covers_nothing() {
+        assert_eq!(outside(&["x[z-a]*"], &["a"]), None);
+        assert_eq!(outside(&["x[z-a]*"], &[]), None);
+        assert!(outside(&["x"], &["x[z-a]", "[z-a]*"]).is_some());
+        assert_eq!(outside(&["a?b"], &["a[!z-a]b"]), None);
+        assert!(outside(&["a"], &[]).is_some());
+    }
+
+    #[test]
+    fn characters_beyond_ascii_are_characters() {
+        assert_eq!(outside(&["é", "🦀", "[à-ÿ]"], &["?"]), None);
+        assert_eq!(outside(&["?"], &["[!🦀]"]).as_deref(), Some("🦀"));
+        assert_eq!(outside(&["?"], &["[!\u{e000}]", "\u{e000}"]), None);
+        assert_eq!(outside(&["a[{,}]b"], &["a{b", "a,b", "a}b"]), None);
+    }
+
+    #[test]
+    fn the_first_uncovered_pattern_is_named() {
+        let (children, parents) = (patterns(&["a:1", "b:1", "c:1"]), patterns(&["a:*"]));
+        let answer = first_uncovered(&children, &parents, &mut Budget::new(1_000));
+        assert_eq!(
+            answer.map(|found| found.map(|found| found.pattern.as_str())),
+            Ok(Some("b:1"))
+        );
+    }
+
+    #[test]
+    fn equal_lists_pass_without_any_budget() {
+        let hostile = patterns(&[
+            "*a???????????????????b",
+            "*[ab]*?*[!c]?",
+            "x",
+            "*b????????????????????*a",
+        ]);
+        let reversed: Vec<Pattern> = hostile.iter().rev().cloned().collect();
+        assert_eq!(first_uncovered(&hostile, &reversed, &mut Budget::new(0)), Ok(None));
+        assert!(first_uncovered(&patterns(&["x:?"]), &patterns(&["x:[!a]", "x:a"]), &mut Budget::new(10)).is_err());
+    }
+
+    #[test]
+    fn ordinary_policies_of_full_size_fit_the_budget_four_times() {
+        let list = |write: &dyn Fn(usize) -> String| patterns(&(0..64).map(write).collect::<Vec<_>>());
+        let pairs = [
+            (
+                list(&|n| format!("service{n}:read:item")),
+                list(&|n| format!("service{n}:read:*")),
+            ),
+            (
+                list(&|n| format!("service{n}:read:*:x")),
+                list(&|n| format!("service{n}:*:x")),
+            ),
+            (list(&|n| format!("*:svc{n}:read")), list(&|n| format!("*:svc{n}:*d"))),
+            (
+                list(&|n| format!("org/*/svc{n}/read")),
+                list(&|n| format!("org/*/svc{n}/*ad")),
+            ),
+        ];
+        for (children, parents) in pairs {
+            let mut budget = Budget::new(NARROWING_STEPS_MAX / 4);
+            assert_eq!(
+                first_uncovered(&children, &parents, &mut budget),
+                Ok(None),
+                "{:?}",
+                children.first()
+            );
+        }
+    }
+
+    #[test]
+    fn hostile_policies_are_refused_within_the_budget() {
+        let any = "?".repeat(18);
+        let letters = |from: usize| {
+            ('a'..='z')
+                .cycle()
+                .skip(from)
+                .take(29)
+                .map(|c| format!("*{c}"))
+                .collect::<String>()
+        };
+        let rotated: Vec<String> = (0..60).map(|from| format!("{}z", letters(from))).collect();
+        let runs: Vec<String> = (0..40).map(|n| format!("*a{}b*c", "?".repeat(40 - n))).collect();
+        let cases = [
+            (format!("*[ab]a{any}"), vec![format!("*aa{any}"), format!("*ba{any}")]),
+            (
+                format!("*[ab]a{any}*"),
+                vec![format!("*aa{any}*[ab]"), format!("*ba{any}*[!ab]")],
+            ),
+            (format!("*{}?z", letters(3)), rotated),
+            (format!("*a{any}*b*c"), runs),
+            (
+                format!("{}b", "a*".repeat(120)),
+                vec![format!("*{}", "a*b".repeat(80)), format!("{}b", "*a?".repeat(80))],
+            ),
+        ];
+        let mut undecided = 0;
+        for (child, parents) in cases {
+            let (children, parents) = (patterns(&[child]), patterns(&parents));
+            let mut budget = Budget::new(NARROWING_STEPS_MAX);
+            let answer = first_uncovered(&children, &parents, &mut budget);
+            assert!(!matches!(answer, Ok(None)), "{children:?} was let through");
+            assert!(budget.spent() <= NARROWING_STEPS_MAX);
+            undecided += usize::from(answer.is_err());
+        }
+        assert!(undecided >= 2, "only {undecided} cases are hostile");
+    }
+
+    #[test]
+    fn an_empty_budget_stays_empty() {
+        let mut budget = Budget::new(10);
+        assert_eq!(budget.spend(usize::MAX), Err(Exhausted));
+        assert_eq!((budget.spend(1), budget.spent()), (Err(Exhausted), 10));
     }
 }

@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::str::Chars;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -137,6 +136,28 @@ impl Token {
             Self::Class(class) => class.contains(c),
         }
     }
+
+    /// How much there is to look at in it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Class(class) => 1 + class.ranges().len(),
+            Self::Char(_) | Self::Any | Self::Star => 1,
+        }
+    }
+
+    /// Whether this token can stand for everything that the other matches. Only a star can for a star.
+    pub(super) fn takes_all_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Star, _) => true,
+            (_, Self::Star) => false,
+            (own, Self::Char(c)) => own.takes(*c),
+            (Self::Any, Self::Any | Self::Class(_)) => true,
+            (Self::Class(own), Self::Class(other)) => own.contains_all(other.ranges()),
+            (Self::Class(own), Self::Any) => own.contains_all(&[('\0', char::MAX)]),
+            (Self::Char(own), Self::Class(other)) => other.ranges() == [(*own, *own)],
+            (Self::Char(_), Self::Any) => false,
+        }
+    }
 }
 
 impl Compiled {
@@ -170,7 +191,7 @@ impl Compiled {
     /// Whether the whole text matches. Takes time in proportion to the product of both lengths at most, and no memory.
     pub fn matches(&self, text: &str) -> bool {
         match text.strip_prefix(self.prefix()) {
-            Some(text) => matches_tokens(&self.rest, text),
+            Some(text) => matches_tokens(&self.rest, text.chars(), Token::takes),
             None => false,
         }
     }
@@ -183,6 +204,11 @@ impl Compiled {
     /// The plain text that every match starts with.
     pub(super) fn prefix(&self) -> &str {
         self.source.get(..self.prefix_bytes).unwrap_or_default()
+    }
+
+    /// The tokens after the prefix.
+    pub(super) fn rest(&self) -> &[Token] {
+        &self.rest
     }
 
     /// All tokens, those of the prefix too.
@@ -212,30 +238,34 @@ fn split_class(after_bracket: &str) -> Option<(&str, &str)> {
     Some((after_bracket.get(..end)?, after_bracket.get(end + 1..)?))
 }
 
-/// Matches the whole text. On a mismatch only the last star is given one more character: whatever an earlier star
-/// could take instead, the last one can take as well, so no other choice has to be tried again.
-fn matches_tokens(tokens: &[Token], text: &str) -> bool {
+/// Matches the whole of a text, whose elements the tokens take or do not take. On a mismatch only the last star is given one
+/// more element: whatever an earlier star could take instead, the last one can take as well, so no other choice is tried again.
+pub(super) fn matches_tokens<T: Iterator + Clone>(
+    tokens: &[Token],
+    mut text: T,
+    mut takes: impl FnMut(&Token, T::Item) -> bool,
+) -> bool {
     let mut tokens = tokens;
-    let mut chars = text.chars();
-    let mut last_star: Option<(&[Token], Chars<'_>)> = None;
+    let mut last_star: Option<(&[Token], T)> = None;
     loop {
         match tokens.split_first() {
             Some((Token::Star, [])) => return true,
             Some((Token::Star, after)) => {
-                last_star = Some((after, chars.clone()));
+                last_star = Some((after, text.clone()));
                 tokens = after;
                 continue;
             }
-            Some((token, after)) => match chars.next() {
-                Some(c) if token.takes(c) => {
-                    tokens = after;
-                    continue;
+            Some((token, after)) => match text.next() {
+                Some(element) => {
+                    if takes(token, element) {
+                        tokens = after;
+                        continue;
+                    }
                 }
-                Some(_) => {}
                 // Giving a star more would leave even less text for the tokens that still want some.
                 None => return false,
             },
-            None if chars.as_str().is_empty() => return true,
+            None if text.next().is_none() => return true,
             None => {}
         }
         let Some((after, from)) = &mut last_star else {
@@ -245,7 +275,7 @@ fn matches_tokens(tokens: &[Token], text: &str) -> bool {
             return false;
         }
         tokens = after;
-        chars = from.clone();
+        text = from.clone();
     }
 }
 

@@ -264,3 +264,368 @@ impl<'de> Deserialize<'de> for Policy {
         Ok(Self::new(rules))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn list(texts: &[&str]) -> Option<Vec<Pattern>> {
+        Some(texts.iter().flat_map(|text| Pattern::parse(text)).collect())
+    }
+
+    fn root(request: PolicyRequest) -> Arc<Policy> {
+        Arc::new(Policy::root(request).unwrap_or_else(|why| unreachable!("{why}")))
+    }
+
+    fn parent() -> Arc<Policy> {
+        root(PolicyRequest {
+            allowed_actions: list(&["data:*:*", "code:read:*"]),
+            denied_actions: list(&["data:delete:*"]),
+            allowed_resources: list(&["repo:*", "é:*"]),
+            denied_resources: list(&["*secret*", "repo:x"]),
+            max_sensitivity_level: Some(2),
+            max_risk_score: Number::from_f64(7.5),
+        })
+    }
+
+    fn request_of(policy: &Policy) -> PolicyRequest {
+        PolicyRequest {
+            allowed_actions: Some(policy.allowed_actions().to_vec()),
+            denied_actions: Some(policy.denied_actions().to_vec()),
+            allowed_resources: Some(policy.allowed_resources().to_vec()),
+            denied_resources: Some(policy.denied_resources().to_vec()),
+            max_sensitivity_level: Some(policy.max_sensitivity_level()),
+            max_risk_score: policy.max_risk_score().cloned(),
+        }
+    }
+
+    #[track_caller]
+    fn assert_escalates(request: PolicyRequest, expected_field: &str, expected_pattern: &str) {
+        match parent().narrow(request) {
+            Err(NarrowError::Escalation { field, pattern, .. }) => {
+                assert_eq!((field, pattern.as_str()), (expected_field, expected_pattern));
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_an_agent() {
+        let policy = root(PolicyRequest::default());
+        assert_eq!(
+            policy.json(),
+            r#"{"allowed_actions":["*:*:*"],"denied_actions":[],"allowed_resources":["*"],"denied_resources":[],"max_sensitivity_level":4,"sensitivity_level":4}"#
+        );
+        assert_eq!(Ok(policy.as_ref()), Policy::root(request_of(&policy)).as_ref());
+    }
+
+    #[test]
+    fn the_claims_are_json_whatever_the_patterns_hold() -> Result<(), serde_json::Error> {
+        let texts = ["a\"b", "c\\d", "é🦀", "</script>"];
+        let policy = root(PolicyRequest {
+            allowed_actions: list(&texts),
+            max_sensitivity_level: Some(0),
+            max_risk_score: Number::from_f64(0.5),
+            ..PolicyRequest::default()
+        });
+        let expected = json!({
+            "allowed_actions": texts, "denied_actions": [], "allowed_resources": ["*"], "denied_resources": [],
+            "max_sensitivity_level": 0, "sensitivity_level": 0, "max_risk_score": 0.5,
+        });
+        assert_eq!(serde_json::from_str::<serde_json::Value>(policy.json())?, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_child_that_asks_for_nothing_or_for_the_same_shares_its_parents_policy() {
+        let parent = parent();
+        for request in [PolicyRequest::default(), request_of(&parent)] {
+            assert_eq!(
+                parent.narrow(request).map(|child| Arc::ptr_eq(&child, &parent)),
+                Ok(true)
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_is_granted_whatever_it_would_cost_to_decide() {
+        let hostile: Vec<String> = (0..15).map(|n| format!("*[ab]{}*{n}", "?".repeat(100))).collect();
+        let hostile: Vec<&str> = hostile.iter().map(String::as_str).collect();
+        let parent = root(PolicyRequest {
+            allowed_actions: list(&hostile),
+            ..PolicyRequest::default()
+        });
+        assert!(
+            parent
+                .narrow(request_of(&parent))
+                .is_ok_and(|child| Arc::ptr_eq(&child, &parent))
+        );
+        let lower = PolicyRequest {
+            max_sensitivity_level: Some(1),
+            ..request_of(&parent)
+        };
+        assert_eq!(parent.narrow(lower).map(|child| child.max_sensitivity_level()), Ok(1));
+    }
+
+    #[test]
+    fn a_field_that_is_given_narrows_and_the_others_are_inherited() {
+        let parent = parent();
+        let request = PolicyRequest {
+            allowed_actions: list(&["data:read:*"]),
+            ..PolicyRequest::default()
+        };
+        let Ok(child) = parent.narrow(request) else {
+            unreachable!()
+        };
+        assert_eq!(child.allowed_actions(), list(&["data:read:*"]).unwrap_or_default());
+        assert_eq!(child.denied_actions(), parent.denied_actions());
+        assert_eq!(
+            child.denied_resources().as_ptr(),
+            parent.denied_resources().as_ptr(),
+            "inherited lists are shared"
+        );
+        assert_eq!(
+            (child.max_sensitivity_level(), child.max_risk_score()),
+            (2, parent.max_risk_score())
+        );
+    }
+
+    #[test]
+    fn escalations_name_the_field_and_the_pattern() {
+        let none = PolicyRequest::default;
+        let allowed = PolicyRequest {
+            allowed_actions: list(&["data:*:*", "code:*:*"]),
+            ..none()
+        };
+        assert_escalates(allowed, "allowed_actions", "code:*:*");
+        assert_escalates(
+            PolicyRequest {
+                allowed_resources: list(&["*"]),
+                ..none()
+            },
+            "allowed_resources",
+            "*",
+        );
+        assert_escalates(
+            PolicyRequest {
+                denied_actions: list(&[]),
+                ..none()
+            },
+            "denied_actions",
+            "data:delete:*",
+        );
+        let dropped = PolicyRequest {
+            denied_resources: list(&["repo:*"]),
+            ..none()
+        };
+        assert_escalates(dropped, "denied_resources", "*secret*");
+        assert_escalates(
+            PolicyRequest {
+                max_sensitivity_level: Some(3),
+                ..none()
+            },
+            "max_sensitivity_level",
+            "3",
+        );
+        assert_escalates(
+            PolicyRequest {
+                max_risk_score: Some(8.into()),
+                ..none()
+            },
+            "max_risk_score",
+            "8",
+        );
+    }
+
+    #[test]
+    fn wider_denies_are_narrower_policies() {
+        let request = PolicyRequest {
+            denied_actions: list(&["data:*"]),
+            denied_resources: list(&["*secret*", "repo:?"]),
+            ..PolicyRequest::default()
+        };
+        assert!(parent().narrow(request).is_ok());
+    }
+
+    #[test]
+    fn messages_say_what_to_do() {
+        let narrow = |request| {
+            parent()
+                .narrow(request)
+                .map_err(|why| why.to_string())
+                .err()
+                .unwrap_or_default()
+        };
+        let none = PolicyRequest::default;
+        assert_eq!(
+            narrow(PolicyRequest {
+                allowed_actions: list(&["code:write:*"]),
+                ..none()
+            }),
+            "`allowed_actions` must not allow more than the parent: `code:write:*` matches more, for example `code:write:`"
+        );
+        assert_eq!(
+            narrow(PolicyRequest {
+                denied_actions: list(&["x"]),
+                ..none()
+            }),
+            "`denied_actions` must deny everything that the parent denies with `data:delete:*`, for example `data:delete:`"
+        );
+        assert_eq!(
+            narrow(PolicyRequest {
+                max_sensitivity_level: Some(4),
+                ..none()
+            }),
+            "`max_sensitivity_level` must not be above the parent's: `4` is"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_decided_is_refused() {
+        let any = "?".repeat(30);
+        let texts = [format!("*aa{any}"), format!("*ba{any}")];
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let parent = root(PolicyRequest {
+            allowed_resources: list(&texts),
+            ..PolicyRequest::default()
+        });
+        let both = format!("*[ab]a{any}");
+        let request = PolicyRequest {
+            allowed_resources: list(&[&both]),
+            ..PolicyRequest::default()
+        };
+        let expected = NarrowError::Undecided {
+            field: "allowed_resources",
+            pattern: both,
+        };
+        assert_eq!(parent.narrow(request), Err(expected));
+    }
+
+    #[test]
+    fn requests_outside_the_limits_are_invalid() {
+        let none = PolicyRequest::default;
+        let refused = |request: PolicyRequest| {
+            let under_parent = root(none()).narrow(request.clone()).err();
+            let why = Policy::root(request).err();
+            assert_eq!(under_parent, why.clone().map(NarrowError::Invalid));
+            why
+        };
+        let many = |count: usize, length: usize| {
+            let texts = (0..count).map(|n| format!("{n:02}{}", ":".repeat(length - 2)));
+            Some(texts.flat_map(|text| Pattern::parse(&text)).collect::<Vec<_>>())
+        };
+        let field = "denied_actions";
+        assert_eq!(
+            refused(PolicyRequest {
+                denied_actions: many(65, 4),
+                ..none()
+            }),
+            Some(InvalidPolicy::TooManyPatterns { field })
+        );
+        let field = "allowed_resources";
+        assert_eq!(
+            refused(PolicyRequest {
+                allowed_resources: list(&[]),
+                ..none()
+            }),
+            Some(InvalidPolicy::EmptyAllowed { field })
+        );
+        let sensitive = PolicyRequest {
+            max_sensitivity_level: Some(5),
+            ..none()
+        };
+        assert_eq!(refused(sensitive), Some(InvalidPolicy::SensitivityOutOfRange));
+        let negative = PolicyRequest {
+            max_risk_score: Number::from_f64(-0.5),
+            ..none()
+        };
+        assert_eq!(refused(negative), Some(InvalidPolicy::NegativeRiskScore));
+        assert!(matches!(
+            refused(PolicyRequest { denied_resources: many(16, 250), ..none() }),
+            Some(InvalidPolicy::TooLarge { bytes }) if bytes > POLICY_BYTES_MAX
+        ));
+        assert_eq!(
+            refused(PolicyRequest {
+                denied_resources: many(15, 250),
+                ..none()
+            }),
+            None
+        );
+        assert_eq!(
+            refused(PolicyRequest {
+                denied_resources: many(64, 50),
+                ..none()
+            }),
+            None
+        );
+    }
+
+    #[test]
+    fn a_risk_score_of_zero_is_not_set_and_a_set_one_only_narrows() {
+        let scored = |score: serde_json::Value| PolicyRequest {
+            max_risk_score: score.as_number().cloned(),
+            ..PolicyRequest::default()
+        };
+        let narrowed =
+            |under: &Arc<Policy>, score| under.narrow(scored(score)).map(|child| child.max_risk_score().cloned());
+        let free = root(PolicyRequest::default());
+        assert_eq!(root(scored(json!(0.0))), free);
+        assert_eq!(narrowed(&free, json!(50)), Ok(Some(50.into())));
+        let bound = root(scored(json!(50)));
+        assert!(
+            bound
+                .narrow(scored(json!(0)))
+                .is_ok_and(|child| Arc::ptr_eq(&child, &bound))
+        );
+        assert!(narrowed(&bound, json!(49.9)).is_ok() && narrowed(&bound, json!(50.0)).is_ok());
+        assert!(narrowed(&bound, json!(50.1)).is_err() && narrowed(&bound, json!(51)).is_err());
+        let huge = root(scored(json!(9_007_199_254_740_992.0)));
+        assert!(
+            narrowed(&huge, json!(9_007_199_254_740_993_u64)).is_err(),
+            "no rounding upwards"
+        );
+        assert!(narrowed(&root(scored(json!(u64::MAX))), json!(18_446_744_073_709_551_616.0)).is_err());
+    }
+
+    #[test]
+    fn the_journal_gives_back_what_it_was_given() -> Result<(), serde_json::Error> {
+        for policy in [parent(), root(PolicyRequest::default())] {
+            let stored = serde_json::to_string(&policy)?;
+            let restored: Policy = serde_json::from_str(&stored)?;
+            assert_eq!(restored, *policy);
+            assert_eq!(restored.json(), policy.json());
+        }
+        let stored = serde_json::to_string(&root(PolicyRequest::default()))?;
+        assert_eq!(
+            stored,
+            r#"{"allow_actions":["*:*:*"],"allow_resources":["*"],"sensitivity":4}"#
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_journal_is_not_trusted_but_may_hold_what_was_within_older_limits() {
+        let restore = |text: &str| serde_json::from_str::<Policy>(text);
+        let long = format!(
+            r#"{{"allow_actions":["{}"],"allow_resources":["*"],"sensitivity":1}}"#,
+            "a".repeat(5_000)
+        );
+        let Ok(older) = restore(&long).map(Arc::new) else {
+            unreachable!()
+        };
+        assert!(older.narrow(request_of(&older)).is_ok());
+        for wrong in [
+            r#"{"allow_actions":[],"allow_resources":["*"],"sensitivity":1}"#,
+            r#"{"allow_actions":["*"],"allow_resources":[""],"sensitivity":1}"#,
+            r#"{"allow_actions":["a\nb"],"allow_resources":["*"],"sensitivity":1}"#,
+            r#"{"allow_actions":["*"],"allow_resources":["*"],"sensitivity":5}"#,
+            r#"{"allow_actions":["*"],"allow_resources":["*"],"sensitivity":1,"risk":-1}"#,
+            r#"{"allow_actions":["*"],"allow_resources":["*"],"sensitivity":1,"deny_hours":["*"]}"#,
+            r#"{"allow_actions":["*"],"sensitivity":1}"#,
+        ] {
+            assert!(restore(wrong).is_err(), "{wrong}");
+        }
+    }
+}
