@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 mod bodies;
+mod engine;
 
 /// Seconds after which a refused call may be tried again, where nothing better is known.
 const RETRY_SECONDS: u32 = 1;

@@ -42,7 +42,9 @@ impl UnixMillis {
 
     /// Parses an RFC 3339 timestamp with a zone; anything else, a bare date among it, is `None`.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|moment| Self(moment.timestamp_millis()))
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|moment| Self(moment.timestamp_millis()))
     }
 }
 

@@ -29,8 +29,8 @@ use crate::clock::UnixMillis;
 use crate::id::{Jti, KeyId};
 use crate::limits::LIVE_TOKENS_MAX;
 use crate::tenant::event::Event;
-use crate::tenant::vault::VaultChange;
 use crate::tenant::tokens::{Details, Token};
+use crate::tenant::vault::VaultChange;
 use crate::tenant::{Needed, Rejection, State};
 use crate::token::{Scope, TokenKind};
 
@@ -99,12 +99,20 @@ pub struct Decided<R> {
 impl<R> Decided<R> {
     /// An answer that changes nothing.
     pub const fn answer(reply: R) -> Self {
-        Self { events: Vec::new(), vault: Vec::new(), reply }
+        Self {
+            events: Vec::new(),
+            vault: Vec::new(),
+            reply,
+        }
     }
 
     /// An answer with one event.
     pub fn event(event: Event, reply: R) -> Self {
-        Self { events: vec![event], vault: Vec::new(), reply }
+        Self {
+            events: vec![event],
+            vault: Vec::new(),
+            reply,
+        }
     }
 }
 
@@ -151,7 +159,9 @@ pub enum Access {
 /// # Errors
 /// [`Rejection::InvalidCredential`] if its token is not live here, [`Rejection::Forbidden`] if it is and does not cover the call.
 pub(crate) fn check_access(state: &State, caller: &Caller, access: Access, now: UnixMillis) -> Result<(), Rejection> {
-    let Caller::Token(presented) = caller else { return Ok(()) };
+    let Caller::Token(presented) = caller else {
+        return Ok(());
+    };
     if access == Access::Public {
         return Ok(());
     }
@@ -160,16 +170,21 @@ pub(crate) fn check_access(state: &State, caller: &Caller, access: Access, now: 
         Access::Public => return Ok(()),
         Access::Admin => return Err(Rejection::Forbidden { needed: Needed::Admin }),
         Access::Scope(scope) => (scope, false),
-        Access::Mint { parent, parent_kinds } => {
-            (Scope::TokensMint, parent == Some(token.jti) && parent_kinds.contains(&token.kind()))
-        }
+        Access::Mint { parent, parent_kinds } => (
+            Scope::TokensMint,
+            parent == Some(token.jti) && parent_kinds.contains(&token.kind()),
+        ),
     };
     match &token.details {
         // An app token is a management credential too: as a parent it mints no more than its scopes allow.
         Details::App { scopes, .. } if scopes.covers(scope) => Ok(()),
-        Details::App { .. } => Err(Rejection::Forbidden { needed: Needed::Scope(scope) }),
+        Details::App { .. } => Err(Rejection::Forbidden {
+            needed: Needed::Scope(scope),
+        }),
         _ if is_parent => Ok(()),
-        _ => Err(Rejection::Forbidden { needed: Needed::Scope(scope) }),
+        _ => Err(Rejection::Forbidden {
+            needed: Needed::Scope(scope),
+        }),
     }
 }
 

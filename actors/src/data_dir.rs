@@ -65,11 +65,18 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError::Locked`] if another process has it, [`DataDirError::Io`] if the file system refuses.
     pub fn lock(path: &Path) -> Result<Self, DataDirError> {
-        create_dir(path)?;
+        create_dir(path).map_err(io_error(path))?;
         let lock_path = path.join(LOCK);
-        let lock = options().create(true).truncate(false).open(&lock_path).map_err(io_error(&lock_path))?;
+        let lock = options()
+            .create(true)
+            .truncate(false)
+            .open(&lock_path)
+            .map_err(io_error(&lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(io_error(&lock_path)(error)),
         }
@@ -131,16 +138,30 @@ impl DataDir {
     fn write_durably(&self, name: &str, content: &[u8]) -> Result<(), DataDirError> {
         let path = self.path.join(name);
         let unfinished = self.path.join(format!("{name}.new"));
-        let mut file = options().create(true).truncate(true).open(&unfinished).map_err(io_error(&unfinished))?;
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(io_error(&unfinished))?;
+        let mut file = options()
+            .create(true)
+            .truncate(true)
+            .open(&unfinished)
+            .map_err(io_error(&unfinished))?;
+        file.write_all(content)
+            .and_then(|()| file.sync_all())
+            .map_err(io_error(&unfinished))?;
         fs::rename(&unfinished, &path).map_err(io_error(&path))?;
-        File::open(&self.path).and_then(|directory| directory.sync_all()).map_err(io_error(&self.path))
+        File::open(&self.path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(io_error(&self.path))
     }
 }
 
-/// Creates a directory that only its owner may enter, and its parents.
-pub(crate) fn create_dir(path: &Path) -> Result<(), DataDirError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error(path))
+/// Creates a directory that only its owner may enter, and its parents, and makes its name durable.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // A relative path of one part has the working directory as its parent.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn options() -> OpenOptions {
@@ -212,7 +233,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let locked = DataDir::lock(dir.path()).expect("a lock");
         create_dir(&locked.store_path()).expect("a store");
-        assert!(matches!(locked.unseal(given(1)), Err(DataDirError::MasterKeyMissing(_))));
+        assert!(matches!(
+            locked.unseal(given(1)),
+            Err(DataDirError::MasterKeyMissing(_))
+        ));
         assert!(matches!(locked.unseal(None), Err(DataDirError::MasterKeyMissing(_))));
         assert!(!dir.path().join(GENERATED_KEY).exists());
     }

@@ -125,7 +125,10 @@ impl Engine {
         let shard = shard_of(customer, self.inner.shards.len());
         let supervisor = self.inner.shards.get(shard).ok_or(Failure::Interrupted)?;
         let (pending, answered) = Pending::new(permit);
-        supervisor.do_send(Route { customer, job: Box::new(CommandJob { call, pending }) });
+        supervisor.do_send(Route {
+            customer,
+            job: Box::new(CommandJob { call, pending }),
+        });
         answered.await.unwrap_or(Err(Failure::Interrupted))
     }
 
@@ -134,7 +137,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::execute`].
     pub async fn manage<C: Command>(&self, customer: CustomerId, command: C) -> Result<C::Reply, Failure> {
-        self.execute(customer, Call { caller: Caller::Management, request_id: None, command }).await
+        self.execute(
+            customer,
+            Call {
+                caller: Caller::Management,
+                request_id: None,
+                command,
+            },
+        )
+        .await
     }
 
     /// Verifies the signature of a presented token. Whether the token is live is for the command that it comes with: a forged
@@ -143,7 +154,9 @@ impl Engine {
     /// # Errors
     /// [`Rejection::InvalidCredential`] for a token that no key of its customer signed; otherwise as [`Engine::execute`].
     pub async fn authenticate(&self, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
-        let found = self.manage(presented.customer(), FindKey { kid: presented.kid() }).await;
+        let found = self
+            .manage(presented.customer(), FindKey { kid: presented.kid() })
+            .await;
         let key = match found {
             Ok(Some(key)) => key,
             Ok(None) | Err(Failure::Rejected(_)) => return Err(Rejection::InvalidCredential.into()),
@@ -152,7 +165,11 @@ impl Engine {
         if !presented.verify(&key) {
             return Err(Rejection::InvalidCredential.into());
         }
-        Ok(PresentedToken { jti: presented.jti(), kind: presented.kind(), kid: presented.kid() })
+        Ok(PresentedToken {
+            jti: presented.jti(),
+            kind: presented.kind(),
+            kid: presented.kid(),
+        })
     }
 
     /// A fresh identifier for a token.

@@ -29,7 +29,6 @@ mod writer;
 
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -45,6 +44,7 @@ pub use recovery::{RecoverError, Recovery};
 pub use sled_store::OpenError;
 pub use store::{Direction, Store, StoreError, Visit, WriteBatch};
 
+use crate::data_dir::DataDir;
 use crate::id::CustomerId;
 use crate::limits::{ERASURE_FACT_BYTES_MAX, RECOVERY_THREADS, SCAN_ROWS_MAX};
 use chores::Chores;
@@ -58,8 +58,6 @@ const FORMAT: u32 = 1;
 
 /// How a journal is to work.
 pub struct JournalOptions {
-    /// Where the lock file and the store are; created if it is not there.
-    pub data_dir: PathBuf,
     /// Below this, [`Status::storage_low`] is set. The journal itself goes on writing.
     pub disk_free_min_bytes: u64,
     /// How often free space is asked for.
@@ -68,11 +66,10 @@ pub struct JournalOptions {
     pub on_failure: Box<dyn FnOnce(String) + Send>,
 }
 
-impl JournalOptions {
-    /// A journal in this directory, with 256 MiB as the least free space, asked for every second, and nothing done on a failure.
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+impl Default for JournalOptions {
+    /// 256 MiB as the least free space, asked for every second, and nothing done on a failure.
+    fn default() -> Self {
         Self {
-            data_dir: data_dir.into(),
             disk_free_min_bytes: 256 * 1024 * 1024,
             storage_check_every: Duration::from_secs(1),
             on_failure: Box::new(drop),
@@ -83,7 +80,6 @@ impl JournalOptions {
 impl fmt::Debug for JournalOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JournalOptions")
-            .field("data_dir", &self.data_dir)
             .field("disk_free_min_bytes", &self.disk_free_min_bytes)
             .field("storage_check_every", &self.storage_check_every)
             .finish_non_exhaustive()
@@ -150,16 +146,17 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a data directory, or creates it, and completes what a crash has left undone.
+    /// Opens the journal of a data directory, or creates it, and completes what a crash has left undone. The directory stays locked
+    /// until the journal's last thread has ended.
     ///
     /// # Errors
-    /// [`OpenError`]; above all [`OpenError::Locked`] while another process has it open, before anything there is touched.
-    pub fn open(options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
-        let store = SledStore::open(&options.data_dir)?;
+    /// [`OpenError`] if the store is damaged, of another version, or the file system refuses.
+    pub fn open(data_dir: DataDir, options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
+        let store = SledStore::open(data_dir)?;
         Self::with_store(Arc::new(store), options)
     }
 
-    /// A journal on another store; the options' data directory is not used.
+    /// A journal on another store.
     ///
     /// # Errors
     /// As for [`open`](Self::open), if the store is no journal's or its threads cannot be started.

@@ -31,7 +31,13 @@ pub(crate) struct Permit {
 impl Permits {
     pub(crate) fn new(per_tenant_max: usize, in_all_max: usize) -> Self {
         let tables = (0..TABLES).map(|_| Mutex::default()).collect();
-        Self { tables, in_flight: AtomicUsize::new(0), refused: AtomicUsize::new(0), per_tenant_max, in_all_max }
+        Self {
+            tables,
+            in_flight: AtomicUsize::new(0),
+            refused: AtomicUsize::new(0),
+            per_tenant_max,
+            in_all_max,
+        }
     }
 
     /// # Errors
@@ -52,7 +58,10 @@ impl Permits {
             self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Overload::Tenant);
         }
-        Ok(Permit { permits: Arc::clone(self), customer })
+        Ok(Permit {
+            permits: Arc::clone(self),
+            customer,
+        })
     }
 
     /// Commands in flight.
@@ -68,7 +77,9 @@ impl Permits {
     fn with_count(&self, customer: CustomerId, change: impl FnOnce(&mut usize) -> bool) -> bool {
         // The last byte of an identifier is random in every version of UUID in use.
         let table = usize::from(customer.as_bytes()[15]) % TABLES;
-        let Some(table) = self.tables.get(table) else { return false };
+        let Some(table) = self.tables.get(table) else {
+            return false;
+        };
         let mut counts = table.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(customer).or_default();
         let changed = change(count);
@@ -126,6 +137,11 @@ mod tests {
         for n in 0..500 {
             drop(permits.acquire(customer(n)));
         }
-        assert!(permits.tables.iter().all(|table| table.lock().expect("a lock").is_empty()));
+        assert!(
+            permits
+                .tables
+                .iter()
+                .all(|table| table.lock().expect("a lock").is_empty())
+        );
     }
 }

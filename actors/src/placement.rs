@@ -4,13 +4,17 @@ use crate::id::CustomerId;
 
 /// The shard of a customer, of `shards` in all (at least one).
 pub(crate) fn shard_of(customer: CustomerId, shards: usize) -> usize {
-    // FNV-1a: stable across builds, and even on identifiers that differ only in a few bytes.
-    let hash = customer
-        .as_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     // The remainder is less than `shards`, which is a `usize`.
-    usize::try_from((hash >> 32) % (shards.max(1) as u64)).unwrap_or_default()
+    usize::try_from(hash(customer) % (shards.max(1) as u64)).unwrap_or_default()
+}
+
+/// The finaliser of SplitMix64: stable across builds, and every bit of the identifier moves every bit of the hash.
+fn hash(customer: CustomerId) -> u64 {
+    let bits = u128::from_be_bytes(*customer.as_bytes());
+    let folded = (bits >> 64) as u64 ^ bits as u64;
+    let mixed = (folded ^ (folded >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
 
 #[cfg(test)]

@@ -60,7 +60,10 @@ enum Slot {
     /// In memory.
     Active { actor: Addr<TenantActor>, last_used: u64 },
     /// Asked to leave; commands wait, for the next activation or for its refusal to go.
-    Passivating { actor: Addr<TenantActor>, waiting: Vec<Box<dyn Job>> },
+    Passivating {
+        actor: Addr<TenantActor>,
+        waiting: Vec<Box<dyn Job>>,
+    },
 }
 
 /// The supervisor of one shard.
@@ -74,7 +77,13 @@ pub(crate) struct TenantSupervisor {
 
 impl TenantSupervisor {
     pub(crate) const fn new(shared: Arc<Shared>, residence: Residence) -> Self {
-        Self { shared, residence, slots: BTreeMap::new(), sweeps: 0, swept_to: None }
+        Self {
+            shared,
+            residence,
+            slots: BTreeMap::new(),
+            sweeps: 0,
+            swept_to: None,
+        }
     }
 
     fn deliver(&mut self, customer: CustomerId, job: Box<dyn Job>, supervisor: &Addr<Self>) {
@@ -102,7 +111,9 @@ impl TenantSupervisor {
     }
 
     fn activated(&mut self, customer: CustomerId, recovered: Recovered, supervisor: &Addr<Self>) {
-        let Some(Slot::Activating { waiting }) = self.slots.remove(&customer) else { return };
+        let Some(Slot::Activating { waiting }) = self.slots.remove(&customer) else {
+            return;
+        };
         match recovered {
             Ok(Some((state, lease))) => {
                 let tenant = Tenant::new(*state, lease, Arc::clone(&self.shared));
@@ -110,7 +121,13 @@ impl TenantSupervisor {
                 for job in waiting {
                     actor.do_send(Deliver(job));
                 }
-                self.slots.insert(customer, Slot::Active { actor, last_used: self.sweeps });
+                self.slots.insert(
+                    customer,
+                    Slot::Active {
+                        actor,
+                        last_used: self.sweeps,
+                    },
+                );
             }
             // One of those that waited behind the first may bring the customer into being; the others then find it empty.
             Ok(None) if waiting.iter().any(|job| job.creates_customer()) => {
@@ -145,7 +162,13 @@ impl TenantSupervisor {
                     for job in waiting {
                         actor.do_send(Deliver(job));
                     }
-                    self.slots.insert(customer, Slot::Active { actor, last_used: self.sweeps });
+                    self.slots.insert(
+                        customer,
+                        Slot::Active {
+                            actor,
+                            last_used: self.sweeps,
+                        },
+                    );
                 }
             }
             News::Passivated(state, lease) => {
@@ -174,7 +197,10 @@ impl TenantSupervisor {
                 && self.sweeps - *last_used > idle_sweeps
             {
                 actor.do_send(Passivate);
-                *slot = Slot::Passivating { actor: actor.clone(), waiting: Vec::new() };
+                *slot = Slot::Passivating {
+                    actor: actor.clone(),
+                    waiting: Vec::new(),
+                };
             }
         }
         self.swept_to = last;

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 
+use countersign_actors::data_dir::DataDir;
 use countersign_actors::id::CustomerId;
 use countersign_actors::journal::{
     Append, Completion, Events, Journal, JournalOptions, Lease, RecoverError, Recovery, SideChange, Space,
@@ -87,7 +88,8 @@ fn child_appends_until_it_is_killed() {
     let Some(directory) = std::env::var_os(DIRECTORY) else {
         return;
     };
-    let (journal, _threads) = Journal::open(JournalOptions::new(directory)).unwrap();
+    let (journal, _threads) =
+        Journal::open(DataDir::lock(directory.as_ref()).unwrap(), JournalOptions::default()).unwrap();
     let mut heads: Vec<_> = (0..TENANTS).map(|tenant| recover(&journal, tenant)).collect();
     // A bounded number is on its way, as in the engine.
     let (finished, finishes) = channel();
@@ -175,7 +177,8 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
             }
             line.clear();
         }
-        let (journal, threads) = Journal::open(JournalOptions::new(directory.path())).unwrap();
+        let (journal, threads) =
+            Journal::open(DataDir::lock(directory.path()).unwrap(), JournalOptions::default()).unwrap();
         for (tenant, acknowledged) in (0..TENANTS).zip(&mut acknowledged) {
             let (last, _) = recover(&journal, tenant);
             assert!(

@@ -111,7 +111,12 @@ fn rbac_field(field: &'static str) -> &'static str {
 impl ApiError {
     /// A rule's refusal.
     fn refusal(status: u16, code: &'static str, title: &'static str, detail: String) -> Self {
-        Self::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), code, title, detail)
+        Self::new(
+            StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+            code,
+            title,
+            detail,
+        )
     }
 
     fn invalid_policy(invalid: &InvalidPolicy, detail: String) -> Self {

@@ -28,7 +28,11 @@ impl Command for CreateSigningKey {
     }
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<KeyInfo>, Rejection> {
-        if let Some(key) = state.keys.active(moment.now).or_else(|| state.keys.upcoming(moment.now)) {
+        if let Some(key) = state
+            .keys
+            .active(moment.now)
+            .or_else(|| state.keys.upcoming(moment.now))
+        {
             return Err(Rejection::ActiveKeyExists { kid: key.kid });
         }
         let made = self.key.made(moment.now);
@@ -37,6 +41,10 @@ impl Command for CreateSigningKey {
             vault.push(VaultChange::PutOverrideSecret(self.override_secret));
         }
         let reply = KeyInfo::of(&made, moment.now);
-        Ok(Decided { events: vec![Event::SigningKeyCreated(made)], vault, reply })
+        Ok(Decided {
+            events: vec![Event::SigningKeyCreated(made)],
+            vault,
+            reply,
+        })
     }
 }

@@ -34,17 +34,39 @@ impl Command for MintAgent {
     type Reply = TokenGrant;
 
     fn access(&self) -> Access {
-        Access::Mint { parent: Some(self.bearer_jti), parent_kinds: PARENTS }
+        Access::Mint {
+            parent: Some(self.bearer_jti),
+            parent_kinds: PARENTS,
+        }
     }
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<TokenGrant>, Rejection> {
         let ttl_seconds = ttl_seconds(TokenKind::Agent, self.ttl_hours, None)?;
         let minting = Minting::begin(state, moment)?;
-        let query = ParentQuery { jti: self.bearer_jti, kinds: PARENTS, field: "bearer_jti", expected: "bearer" };
+        let query = ParentQuery {
+            jti: self.bearer_jti,
+            kinds: PARENTS,
+            field: "bearer_jti",
+            expected: "bearer",
+        };
         let parent = Some(state.live_parent(&query, moment.now)?);
-        let requested = if self.rbac == PolicyRequest::default() { None } else { Some(Arc::new(Policy::root(self.rbac)?)) };
+        let requested = if self.rbac == PolicyRequest::default() {
+            None
+        } else {
+            Some(Arc::new(Policy::root(self.rbac)?))
+        };
         let policy = requested.clone().unwrap_or_else(Policy::default_shared);
-        let details = MintDetails::Agent { agent_id: self.agent_id, agent_name: self.agent_name, policy: requested };
-        Ok(minting.finish(Allowed { jti: self.jti, parent, ttl_seconds, details, policy: Some(policy) }))
+        let details = MintDetails::Agent {
+            agent_id: self.agent_id,
+            agent_name: self.agent_name,
+            policy: requested,
+        };
+        Ok(minting.finish(Allowed {
+            jti: self.jti,
+            parent,
+            ttl_seconds,
+            details,
+            policy: Some(policy),
+        }))
     }
 }

@@ -62,7 +62,11 @@ impl PreparedApp {
             kid: self.kid,
             issued_at: self.issued_at,
             expires_at: self.expires_at,
-            details: MintDetails::App { name: self.name.clone(), scopes: self.scopes, hash },
+            details: MintDetails::App {
+                name: self.name.clone(),
+                scopes: self.scopes,
+                hash,
+            },
         }
     }
 }

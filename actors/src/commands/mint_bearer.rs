@@ -37,11 +37,19 @@ impl MintBearer {
     fn parent<'a>(&self, state: &'a State, moment: &Moment<'_>) -> Result<&'a Token, Rejection> {
         match self.parent {
             BearerParent::Presented(jti) => {
-                let query = ParentQuery { jti, kinds: &[TokenKind::App], field: FIELD, expected: "app" };
+                let query = ParentQuery {
+                    jti,
+                    kinds: &[TokenKind::App],
+                    field: FIELD,
+                    expected: "app",
+                };
                 state.live_parent(&query, moment.now)
             }
             BearerParent::Hash(hash) => {
-                let not_found = Rejection::ParentNotFound { field: FIELD, expected: "app" };
+                let not_found = Rejection::ParentNotFound {
+                    field: FIELD,
+                    expected: "app",
+                };
                 let parent = state.tokens.get_by_hash(&hash).ok_or(not_found)?;
                 state.check_parent(parent, moment.now)?;
                 Ok(parent)
@@ -58,14 +66,25 @@ impl Command for MintBearer {
             BearerParent::Presented(jti) => Some(jti),
             BearerParent::Hash(_) => None,
         };
-        Access::Mint { parent, parent_kinds: &[TokenKind::App] }
+        Access::Mint {
+            parent,
+            parent_kinds: &[TokenKind::App],
+        }
     }
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<TokenGrant>, Rejection> {
         let ttl_seconds = ttl_seconds(TokenKind::Bearer, self.ttl_days, None)?;
         let minting = Minting::begin(state, moment)?;
         let parent = Some(self.parent(state, moment)?);
-        let details = MintDetails::Bearer { environment: self.environment };
-        Ok(minting.finish(Allowed { jti: self.jti, parent, ttl_seconds, details, policy: None }))
+        let details = MintDetails::Bearer {
+            environment: self.environment,
+        };
+        Ok(minting.finish(Allowed {
+            jti: self.jti,
+            parent,
+            ttl_seconds,
+            details,
+            policy: None,
+        }))
     }
 }

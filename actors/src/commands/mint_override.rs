@@ -32,23 +32,47 @@ impl Command for MintOverride {
     type Reply = TokenGrant;
 
     fn access(&self) -> Access {
-        Access::Mint { parent: self.parent, parent_kinds: PARENTS }
+        Access::Mint {
+            parent: self.parent,
+            parent_kinds: PARENTS,
+        }
     }
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<TokenGrant>, Rejection> {
         let ttl_seconds = ttl_seconds(TokenKind::Override, self.ttl_minutes, None)?;
-        if self.reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
+        if self
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX)
+        {
             let message = format!("must have at most {REASON_CHARS_MAX} characters");
-            return Err(Rejection::InvalidField { field: "reason", message });
+            return Err(Rejection::InvalidField {
+                field: "reason",
+                message,
+            });
         }
         let minting = Minting::begin(state, moment)?;
-        let query = |jti| ParentQuery { jti, kinds: PARENTS, field: "parent_jti", expected: "agent, subagent or session" };
-        let parent = self.parent.map(|jti| state.live_parent(&query(jti), moment.now)).transpose()?;
+        let query = |jti| ParentQuery {
+            jti,
+            kinds: PARENTS,
+            field: "parent_jti",
+            expected: "agent, subagent or session",
+        };
+        let parent = self
+            .parent
+            .map(|jti| state.live_parent(&query(jti), moment.now))
+            .transpose()?;
         let details = MintDetails::Override {
             event_id: self.event_id,
             allowed_decisions: self.allowed_decisions,
             reason: self.reason,
         };
-        Ok(minting.finish(Allowed { jti: self.jti, parent, ttl_seconds, details, policy: None }))
+        Ok(minting.finish(Allowed {
+            jti: self.jti,
+            parent,
+            ttl_seconds,
+            details,
+            policy: None,
+        }))
     }
 }

@@ -50,7 +50,10 @@ impl Command for MintSession {
     type Reply = TokenGrant;
 
     fn access(&self) -> Access {
-        Access::Mint { parent: Some(self.parent_jti), parent_kinds: self.parents().0 }
+        Access::Mint {
+            parent: Some(self.parent_jti),
+            parent_kinds: self.parents().0,
+        }
     }
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<TokenGrant>, Rejection> {
@@ -58,13 +61,30 @@ impl Command for MintSession {
         let max_events = self.max_events.unwrap_or(DEFAULT_MAX_EVENTS);
         if max_events == 0 || max_events > SESSION_EVENTS_MAX {
             let message = format!("must be between 1 and {SESSION_EVENTS_MAX}");
-            return Err(Rejection::InvalidField { field: "max_events", message });
+            return Err(Rejection::InvalidField {
+                field: "max_events",
+                message,
+            });
         }
         let minting = Minting::begin(state, moment)?;
         let (kinds, expected) = self.parents();
-        let query = ParentQuery { jti: self.parent_jti, kinds, field: "parent_jti", expected };
+        let query = ParentQuery {
+            jti: self.parent_jti,
+            kinds,
+            field: "parent_jti",
+            expected,
+        };
         let parent = Some(state.live_parent(&query, moment.now)?);
-        let details = MintDetails::Session { session_id: self.session_id, max_events };
-        Ok(minting.finish(Allowed { jti: self.jti, parent, ttl_seconds, details, policy: None }))
+        let details = MintDetails::Session {
+            session_id: self.session_id,
+            max_events,
+        };
+        Ok(minting.finish(Allowed {
+            jti: self.jti,
+            parent,
+            ttl_seconds,
+            details,
+            policy: None,
+        }))
     }
 }

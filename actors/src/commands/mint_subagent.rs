@@ -34,16 +34,27 @@ impl Command for MintSubagent {
     type Reply = TokenGrant;
 
     fn access(&self) -> Access {
-        Access::Mint { parent: Some(self.parent_agent_jti), parent_kinds: PARENTS }
+        Access::Mint {
+            parent: Some(self.parent_agent_jti),
+            parent_kinds: PARENTS,
+        }
     }
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<TokenGrant>, Rejection> {
         let ttl_seconds = ttl_seconds(TokenKind::Subagent, self.ttl_hours, None)?;
         let minting = Minting::begin(state, moment)?;
         let field = "parent_agent_jti";
-        let query = ParentQuery { jti: self.parent_agent_jti, kinds: PARENTS, field, expected: "agent or subagent" };
+        let query = ParentQuery {
+            jti: self.parent_agent_jti,
+            kinds: PARENTS,
+            field,
+            expected: "agent or subagent",
+        };
         let parent = state.live_parent(&query, moment.now)?;
-        let not_found = Rejection::ParentNotFound { field, expected: query.expected };
+        let not_found = Rejection::ParentNotFound {
+            field,
+            expected: query.expected,
+        };
         let (above, inherited) = parent.depth().zip(parent.details.agent()).ok_or(not_found)?;
         let (depth, max) = (above.saturating_add(1), moment.rules.max_delegation_depth);
         if depth > max {
@@ -51,8 +62,18 @@ impl Command for MintSubagent {
         }
         let policy = inherited.policy.narrow(self.rbac)?;
         let own = (!Arc::ptr_eq(&policy, &inherited.policy)).then(|| Arc::clone(&policy));
-        let details =
-            MintDetails::Subagent { agent_id: self.agent_id, agent_name: self.agent_name, policy: own, depth };
-        Ok(minting.finish(Allowed { jti: self.jti, parent: Some(parent), ttl_seconds, details, policy: Some(policy) }))
+        let details = MintDetails::Subagent {
+            agent_id: self.agent_id,
+            agent_name: self.agent_name,
+            policy: own,
+            depth,
+        };
+        Ok(minting.finish(Allowed {
+            jti: self.jti,
+            parent: Some(parent),
+            ttl_seconds,
+            details,
+            policy: Some(policy),
+        }))
     }
 }

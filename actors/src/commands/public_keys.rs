@@ -32,6 +32,9 @@ impl Command for PublicKeys {
             signs_from: key.signs_from,
         });
         let first_is_active = state.keys.active(moment.now).is_some();
-        Ok(Decided::answer(PublishedKeys { keys: keys.collect(), first_is_active }))
+        Ok(Decided::answer(PublishedKeys {
+            keys: keys.collect(),
+            first_is_active,
+        }))
     }
 }

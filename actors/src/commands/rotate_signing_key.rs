@@ -26,7 +26,11 @@ pub struct NewKey {
 
 impl NewKey {
     pub(super) const fn made(&self, signs_from: UnixMillis) -> KeyMade {
-        KeyMade { kid: self.kid, public: self.public, signs_from }
+        KeyMade {
+            kid: self.kid,
+            public: self.public,
+            signs_from,
+        }
     }
 }
 
@@ -45,7 +49,12 @@ pub struct KeyInfo {
 
 impl KeyInfo {
     pub(super) const fn of(made: &KeyMade, created_at: UnixMillis) -> Self {
-        Self { kid: made.kid, public: made.public, created_at, signs_from: made.signs_from }
+        Self {
+            kid: made.kid,
+            public: made.public,
+            created_at,
+            signs_from: made.signs_from,
+        }
     }
 }
 
@@ -75,7 +84,10 @@ impl Command for RotateSigningKey {
         }
         if let Some(waiting) = state.keys.upcoming(now) {
             if !self.immediate {
-                return Err(Rejection::RotationPending { kid: waiting.kid, signs_from: waiting.signs_from });
+                return Err(Rejection::RotationPending {
+                    kid: waiting.kid,
+                    signs_from: waiting.signs_from,
+                });
             }
             let reply = KeyInfo {
                 kid: waiting.kid,
@@ -83,13 +95,26 @@ impl Command for RotateSigningKey {
                 created_at: waiting.created_at,
                 signs_from: now,
             };
-            return Ok(Decided::event(Event::SigningKeyPromoted { previous: self.kid, kid: waiting.kid }, reply));
+            return Ok(Decided::event(
+                Event::SigningKeyPromoted {
+                    previous: self.kid,
+                    kid: waiting.kid,
+                },
+                reply,
+            ));
         }
-        let ahead = if self.immediate { 0 } else { moment.rules.key_publish_ahead_seconds };
+        let ahead = if self.immediate {
+            0
+        } else {
+            moment.rules.key_publish_ahead_seconds
+        };
         let made = self.new.made(now.plus_seconds(i64::from(ahead)));
         let reply = KeyInfo::of(&made, now);
         Ok(Decided {
-            events: vec![Event::SigningKeyRotated { previous: self.kid, new: made }],
+            events: vec![Event::SigningKeyRotated {
+                previous: self.kid,
+                new: made,
+            }],
             vault: vec![VaultChange::PutSigningKey(self.new.sealed)],
             reply,
         })

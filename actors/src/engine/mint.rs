@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::clock::fresh_uuid;
-use crate::commands::{
-    Call, Command, CreateSigningKey, KeyInfo, MintApp, NewKey, PrepareApp, RotateSigningKey,
-};
+use crate::commands::{Call, Command, CreateSigningKey, KeyInfo, MintApp, NewKey, PrepareApp, RotateSigningKey};
 use crate::crypto::sealed::{SealedKey, SealedSecret};
 use crate::error::Failure;
 use crate::id::{CustomerId, KeyId, Name};
@@ -57,13 +55,25 @@ impl Engine {
     /// # Errors
     /// As [`Engine::mint`].
     pub async fn mint_app(&self, customer: CustomerId, call: Call<NewApp>) -> Result<Minted, Failure> {
-        let Call { caller, request_id, command: NewApp { name, scopes, ttl_days } } = call;
-        let command = PrepareApp { jti: self.fresh_jti(), name, scopes, ttl_days };
+        let Call {
+            caller,
+            request_id,
+            command: NewApp { name, scopes, ttl_days },
+        } = call;
+        let command = PrepareApp {
+            jti: self.fresh_jti(),
+            name,
+            scopes,
+            ttl_days,
+        };
         let mut preparations = 0;
         loop {
             preparations += 1;
-            let prepare =
-                Call { caller: caller.clone(), request_id: request_id.clone(), command: command.clone() };
+            let prepare = Call {
+                caller: caller.clone(),
+                request_id: request_id.clone(),
+                command: command.clone(),
+            };
             let prepared = self.execute(customer, prepare).await?;
             let signed = self.sign(&prepared.unrecorded_grant())?;
             let hash = TokenHashDigest::of(&token_hash(signed.token()));
@@ -87,9 +97,24 @@ impl Engine {
     pub async fn create_signing_key(&self, customer: CustomerId, call: Call<()>) -> Result<KeyInfo, Failure> {
         let key = self.new_key(customer)?;
         let secret = SealedSecret::generate(self.sealer(), customer).map_err(|_| Failure::Crypto)?;
-        let command = CreateSigningKey { key, override_secret: Arc::new(secret) };
-        let Call { caller, request_id, command: () } = call;
-        self.execute(customer, Call { caller, request_id, command }).await
+        let command = CreateSigningKey {
+            key,
+            override_secret: Arc::new(secret),
+        };
+        let Call {
+            caller,
+            request_id,
+            command: (),
+        } = call;
+        self.execute(
+            customer,
+            Call {
+                caller,
+                request_id,
+                command,
+            },
+        )
+        .await
     }
 
     /// Replaces the active signing key `kid`; the new one signs after it has been published long enough, or `immediate`ly.
@@ -103,9 +128,25 @@ impl Engine {
         kid: KeyId,
         immediate: bool,
     ) -> Result<KeyInfo, Failure> {
-        let command = RotateSigningKey { kid, immediate, new: self.new_key(customer)? };
-        let Call { caller, request_id, command: () } = call;
-        self.execute(customer, Call { caller, request_id, command }).await
+        let command = RotateSigningKey {
+            kid,
+            immediate,
+            new: self.new_key(customer)?,
+        };
+        let Call {
+            caller,
+            request_id,
+            command: (),
+        } = call;
+        self.execute(
+            customer,
+            Call {
+                caller,
+                request_id,
+                command,
+            },
+        )
+        .await
     }
 
     /// Signs what was granted, on this thread.
@@ -122,6 +163,10 @@ impl Engine {
     fn new_key(&self, customer: CustomerId) -> Result<NewKey, Failure> {
         let kid = KeyId::new(fresh_uuid(self.now()));
         let sealed = SealedKey::generate(self.sealer(), customer, kid).map_err(|_| Failure::Crypto)?;
-        Ok(NewKey { kid, public: *sealed.public(), sealed: Arc::new(sealed) })
+        Ok(NewKey {
+            kid,
+            public: *sealed.public(),
+            sealed: Arc::new(sealed),
+        })
     }
 }

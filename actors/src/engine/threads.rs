@@ -44,14 +44,17 @@ struct Running {
     system: System,
     system_thread: JoinHandle<()>,
     journal: JournalThreads,
-    // The directory stays locked until the last thread has ended.
-    _data_dir: DataDir,
 }
 
 impl Threads {
     pub(super) fn stop(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Running { system, system_thread, journal, _data_dir }) = running {
+        if let Some(Running {
+            system,
+            system_thread,
+            journal,
+        }) = running
+        {
             journal.shutdown();
             system.stop();
             if system_thread.join().is_err() {
@@ -71,22 +74,31 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
     warm_up()?;
     let data_dir = DataDir::lock(&options.data_dir)?;
     let unsealing = data_dir.unseal(options.master_key)?;
-    let (journal, journal_threads) = Journal::open(JournalOptions {
-        directory: data_dir.store_path(),
+    let journal_options = JournalOptions {
         disk_free_min_bytes: options.disk_free_min_bytes,
         on_failure: options.on_failure,
-    })?;
+        ..JournalOptions::default()
+    };
+    let (journal, journal_threads) = Journal::open(data_dir, journal_options)?;
     let shards = match options.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         given => given,
     };
-    let shared = Arc::new(Shared { journal, clock: options.clock, rules: options.rules });
+    let shared = Arc::new(Shared {
+        journal,
+        clock: options.clock,
+        rules: options.rules,
+    });
     let residence = Residence {
         idle_sweeps: options.idle_tenant_seconds,
         active_max: options.active_tenants_max.div_ceil(shards),
     };
     let (system, system_thread, shards) = start_shards(shards, &shared, residence)?;
-    let running = Running { system, system_thread, journal: journal_threads, _data_dir: data_dir };
+    let running = Running {
+        system,
+        system_thread,
+        journal: journal_threads,
+    };
     Ok(Inner {
         shards,
         permits: Arc::new(Permits::new(options.in_flight_per_tenant_max, options.in_flight_max)),
@@ -94,7 +106,9 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         sealer: unsealing.sealer,
         draining: AtomicBool::new(false),
         generated_key: unsealing.generated,
-        threads: Threads { running: Mutex::new(Some(running)) },
+        threads: Threads {
+            running: Mutex::new(Some(running)),
+        },
     })
 }
 
@@ -108,22 +122,24 @@ fn start_shards(
 ) -> Result<(System, JoinHandle<()>, Shards), StartError> {
     let (started, starting) = mpsc::channel();
     let shared = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name("countersign-system".to_owned()).spawn(move || {
-        let runner = System::new();
-        runner.block_on(async {
-            let start = |_| {
-                let shared = Arc::clone(&shared);
-                let arbiter = Arbiter::new().handle();
-                TenantSupervisor::start_in_arbiter(&arbiter, move |_| TenantSupervisor::new(shared, residence))
-            };
-            let shards: Shards = (0..count).map(start).collect();
-            // If nobody waits any more there is nothing to run for either.
-            let _ = started.send((System::current(), shards));
-        });
-        if let Err(error) = runner.run() {
-            tracing::error!(%error, "the actors' system failed");
-        }
-    })?;
+    let thread = std::thread::Builder::new()
+        .name("countersign-system".to_owned())
+        .spawn(move || {
+            let runner = System::new();
+            runner.block_on(async {
+                let start = |_| {
+                    let shared = Arc::clone(&shared);
+                    let arbiter = Arbiter::new().handle();
+                    TenantSupervisor::start_in_arbiter(&arbiter, move |_| TenantSupervisor::new(shared, residence))
+                };
+                let shards: Shards = (0..count).map(start).collect();
+                // If nobody waits any more there is nothing to run for either.
+                let _ = started.send((System::current(), shards));
+            });
+            if let Err(error) = runner.run() {
+                tracing::error!(%error, "the actors' system failed");
+            }
+        })?;
     let (system, shards) = starting.recv().map_err(|_| StartError::System)?;
     Ok((system, thread, shards))
 }

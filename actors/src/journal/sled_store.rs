@@ -1,25 +1,22 @@
 //! The embedded store: sled 0.34.7, and what it takes to trust it. The only file that names sled.
 //!
-//! - Its lock is taken late, after it has touched files that a running process may own: an own lock comes first.
+//! - Its lock is taken late, after it has touched files that a running process may own: the data directory's lock comes first.
 //! - Its `flush` hands pages to the operating system and does not fsync on Linux: an own handle of the data file does.
 //! - A snapshot that was being written when the process died makes it refuse to open: such left-overs are deleted.
 //! - Its batches are atomic across a crash because one log message covers them; values stay far below the size of its blob files,
 //!   which it never syncs.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use crate::data_dir::{DataDir, create_dir};
 use crate::limits::STORE_CACHE_BYTES;
 
 /// Why the store did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process works on this data directory.
-    #[error("`{}` is locked: another process works on this data directory", .0.display())]
-    Locked(PathBuf),
     /// The file system refused.
     #[error("cannot use `{}`: {source}", path.display())]
     Io {
@@ -44,22 +41,20 @@ pub enum OpenError {
     Corrupt(String),
 }
 
-/// sled in `<data>/store`, under the lock `<data>/lock`.
+/// sled in a data directory, which it keeps locked.
 pub(super) struct SledStore {
     // Fields drop in this order: sled must have written its last page before the lock goes.
     db: sled::Db,
     data_file: File,
     directory: PathBuf,
-    _lock: File,
+    _data_dir: DataDir,
 }
 
 impl SledStore {
     /// Opens or creates the store of a data directory.
-    pub(super) fn open(data_dir: &Path) -> Result<Self, OpenError> {
-        create_dir(data_dir)?;
-        let lock = lock(&data_dir.join("lock"))?;
-        let directory = data_dir.join("store");
-        create_dir(&directory)?;
+    pub(super) fn open(data_dir: DataDir) -> Result<Self, OpenError> {
+        let directory = data_dir.store_path();
+        create_dir(&directory).map_err(io_error(&directory))?;
         delete_half_written_snapshots(&directory)?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
         let db = sled::Config::new()
@@ -76,12 +71,12 @@ impl SledStore {
             .open(&path)
             .map_err(io_error(&path))?;
         sync_tree(&directory)?;
-        sync_path(data_dir)?;
+        sync_path(data_dir.path())?;
         Ok(Self {
             db,
             data_file,
             directory,
-            _lock: lock,
+            _data_dir: data_dir,
         })
     }
 }
@@ -150,42 +145,6 @@ fn store_error(error: sled::Error) -> StoreError {
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { path, source }
-}
-
-/// Creates a directory that only its owner can read, with its parents.
-fn create_dir(path: &Path) -> Result<(), OpenError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io_error(path))?;
-    // A directory's name is durable when its parent is; a relative path of one part has the working directory as parent.
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_path(parent),
-        Some(_) | None => sync_path(Path::new(".")),
-    }
-}
-
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(io_error(path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(OpenError::Io {
-            path: path.to_owned(),
-            source,
-        }),
-    }
 }
 
 /// The paths in a directory.

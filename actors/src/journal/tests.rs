@@ -42,7 +42,7 @@ impl Setup {
         let (failed, failures) = channel();
         let options = JournalOptions {
             on_failure: Box::new(move |reason| failed.send(reason).unwrap()),
-            ..JournalOptions::new("unused")
+            ..JournalOptions::default()
         };
         let (journal, threads) = Journal::with_store(Arc::clone(&store) as Arc<dyn Store>, options).unwrap();
         Self {

@@ -48,11 +48,18 @@ pub(crate) struct TenantActor {
 
 impl TenantActor {
     pub(crate) const fn new(customer: CustomerId, tenant: Tenant, supervisor: Recipient<Report>) -> Self {
-        Self { customer, tenant: Some(tenant), supervisor }
+        Self {
+            customer,
+            tenant: Some(tenant),
+            supervisor,
+        }
     }
 
     fn report(&self, news: News) {
-        self.supervisor.do_send(Report { customer: self.customer, news });
+        self.supervisor.do_send(Report {
+            customer: self.customer,
+            news,
+        });
     }
 }
 

@@ -32,7 +32,8 @@ impl SigningKeyRecord {
 
     /// A key that no longer signs stays published until the last token it signed has expired.
     fn is_retired_and_needed(&self, now: UnixMillis) -> bool {
-        self.signs_until.is_some_and(|until| until <= now) && self.last_expiry.is_some_and(|expiry| now < expiry.millis())
+        self.signs_until.is_some_and(|until| until <= now)
+            && self.last_expiry.is_some_and(|expiry| now < expiry.millis())
     }
 }
 
@@ -62,12 +63,23 @@ impl Keys {
     /// has not expired.
     pub fn published(&self, now: UnixMillis) -> Vec<&SigningKeyRecord> {
         let retired = self.records.iter().rev().filter(|key| key.is_retired_and_needed(now));
-        self.active(now).into_iter().chain(self.upcoming(now)).chain(retired).collect()
+        self.active(now)
+            .into_iter()
+            .chain(self.upcoming(now))
+            .chain(retired)
+            .collect()
     }
 
     /// Adds a key.
     pub(super) fn insert(&mut self, kid: KeyId, public: PublicKey, created_at: UnixMillis, signs_from: UnixMillis) {
-        self.records.push(SigningKeyRecord { kid, public, created_at, signs_from, signs_until: None, last_expiry: None });
+        self.records.push(SigningKeyRecord {
+            kid,
+            public,
+            created_at,
+            signs_from,
+            signs_until: None,
+            last_expiry: None,
+        });
     }
 
     /// Lets `kid` sign until `until`.

@@ -40,12 +40,23 @@ impl<'a> Minting<'a> {
         if state.tokens.len() >= max {
             return Err(Rejection::TokenLimit { max });
         }
-        Ok(Self { state, issued_at: moment.now.seconds(), kid: record.kid, key })
+        Ok(Self {
+            state,
+            issued_at: moment.now.seconds(),
+            kid: record.kid,
+            key,
+        })
     }
 
     /// The event and the grant of a token that every rule allows.
     pub(crate) fn finish(self, allowed: Allowed<'_>) -> Decided<TokenGrant> {
-        let Allowed { jti, parent, ttl_seconds, details, policy } = allowed;
+        let Allowed {
+            jti,
+            parent,
+            ttl_seconds,
+            details,
+            policy,
+        } = allowed;
         let mint = Mint {
             jti,
             parent: parent.map(|parent| parent.jti),
@@ -66,7 +77,9 @@ impl<'a> Minting<'a> {
 pub(crate) fn ttl_seconds(kind: TokenKind, requested: Option<u32>, default: Option<u32>) -> Result<u64, Rejection> {
     let unit = kind.ttl_unit_seconds();
     let max = kind.max_ttl_seconds() / unit;
-    let amount = requested.or(default).map_or(kind.default_ttl_seconds() / unit, u64::from);
+    let amount = requested
+        .or(default)
+        .map_or(kind.default_ttl_seconds() / unit, u64::from);
     if amount == 0 || amount > max {
         return Err(Rejection::TtlOutOfRange { kind, max });
     }

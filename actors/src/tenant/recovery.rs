@@ -19,7 +19,11 @@ pub(crate) struct Recovering<F> {
 
 impl<F: FnOnce(Recovered) + Send> Recovering<F> {
     pub(crate) fn new(customer: CustomerId, now: UnixMillis, finished: F) -> Self {
-        Self { state: Box::new(State::new(customer)), now, finished }
+        Self {
+            state: Box::new(State::new(customer)),
+            now,
+            finished,
+        }
     }
 }
 
@@ -40,7 +44,11 @@ impl<F: FnOnce(Recovered) + Send> Recovery for Recovering<F> {
     }
 
     fn finish(self: Box<Self>, result: Result<Option<Lease>, RecoverError>) {
-        let Self { mut state, now, finished } = *self;
+        let Self {
+            mut state,
+            now,
+            finished,
+        } = *self;
         let recovered = result.map(|lease| {
             lease.map(|lease| {
                 let now = state.now(now);

@@ -122,7 +122,11 @@ impl std::fmt::Display for Needed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Admin => f.write_str("it needs the admin credential"),
-            Self::Scope(scope) => write!(f, "it needs the admin credential or an app token with scope `{}`", scope.as_str()),
+            Self::Scope(scope) => write!(
+                f,
+                "it needs the admin credential or an app token with scope `{}`",
+                scope.as_str()
+            ),
         }
     }
 }

@@ -95,7 +95,8 @@ impl State {
 
     /// Forgets up to `at_most` tokens that expired long enough ago; returns how many.
     pub fn purge(&mut self, now: UnixMillis, at_most: usize) -> usize {
-        self.tokens.purge(now.seconds().plus(-EXPIRED_READABLE_SECONDS), at_most)
+        self.tokens
+            .purge(now.seconds().plus(-EXPIRED_READABLE_SECONDS), at_most)
     }
 
     /// The key that signs now, with its sealed private part.
@@ -124,8 +125,14 @@ impl State {
     /// # Errors
     /// [`Rejection::ParentNotFound`] naming `field`, [`Rejection::ParentRevoked`] or [`Rejection::ParentExpired`].
     pub fn live_parent(&self, query: &ParentQuery<'_>, now: UnixMillis) -> Result<&Token, Rejection> {
-        let found = self.tokens.get(query.jti).filter(|token| query.kinds.contains(&token.kind()));
-        let not_found = Rejection::ParentNotFound { field: query.field, expected: query.expected };
+        let found = self
+            .tokens
+            .get(query.jti)
+            .filter(|token| query.kinds.contains(&token.kind()));
+        let not_found = Rejection::ParentNotFound {
+            field: query.field,
+            expected: query.expected,
+        };
         let parent = found.ok_or(not_found)?;
         self.check_parent(parent, now)?;
         Ok(parent)
@@ -147,11 +154,30 @@ impl State {
     }
 
     fn add_token(&mut self, sequence: u64, mint: Mint) -> Result<(), &'static str> {
-        let Mint { jti, parent, kid, issued_at, expires_at, details } = mint;
+        let Mint {
+            jti,
+            parent,
+            kid,
+            issued_at,
+            expires_at,
+            details,
+        } = mint;
         let details = self.details_of(parent, details)?;
         self.keys.note_signature(kid, expires_at);
-        let new = NewToken { jti, parent, kid, issued_at, expires_at, sequence, details };
-        if self.tokens.insert(new) { Ok(()) } else { Err("its identifier is taken or its parent is not here") }
+        let new = NewToken {
+            jti,
+            parent,
+            kid,
+            issued_at,
+            expires_at,
+            sequence,
+            details,
+        };
+        if self.tokens.insert(new) {
+            Ok(())
+        } else {
+            Err("its identifier is taken or its parent is not here")
+        }
     }
 
     /// The event's details as memory keeps them: a policy that was inherited is shared with the parent.
@@ -160,18 +186,44 @@ impl State {
         Ok(match details {
             MintDetails::App { name, scopes, hash } => Details::App { name, scopes, hash },
             MintDetails::Bearer { environment } => Details::Bearer { environment },
-            MintDetails::Agent { agent_id, agent_name, policy } => {
+            MintDetails::Agent {
+                agent_id,
+                agent_name,
+                policy,
+            } => {
                 let policy = policy.unwrap_or_else(Policy::default_shared);
-                Details::Agent(AgentDetails { agent_id, agent_name, policy })
+                Details::Agent(AgentDetails {
+                    agent_id,
+                    agent_name,
+                    policy,
+                })
             }
-            MintDetails::Subagent { agent_id, agent_name, policy, depth } => {
+            MintDetails::Subagent {
+                agent_id,
+                agent_name,
+                policy,
+                depth,
+            } => {
                 let policy = policy.or_else(inherited).ok_or("its parent has no policy to inherit")?;
-                Details::Subagent { agent: AgentDetails { agent_id, agent_name, policy }, depth }
+                Details::Subagent {
+                    agent: AgentDetails {
+                        agent_id,
+                        agent_name,
+                        policy,
+                    },
+                    depth,
+                }
             }
             MintDetails::Session { session_id, max_events } => Details::Session { session_id, max_events },
-            MintDetails::Override { event_id, allowed_decisions, reason } => {
-                Details::Override { event_id, allowed_decisions, reason }
-            }
+            MintDetails::Override {
+                event_id,
+                allowed_decisions,
+                reason,
+            } => Details::Override {
+                event_id,
+                allowed_decisions,
+                reason,
+            },
         })
     }
 }

@@ -229,7 +229,9 @@ impl Tokens {
     pub fn after(&self, after: Option<Jti>) -> impl Iterator<Item = &Token> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
-        self.by_jti.range((from, Unbounded)).filter_map(|(_, slot)| self.at(*slot))
+        self.by_jti
+            .range((from, Unbounded))
+            .filter_map(|(_, slot)| self.at(*slot))
     }
 
     /// Adds a record. `false`, and nothing changes, if its identifier is taken, its parent is not here, or the slab is full.
@@ -246,15 +248,20 @@ impl Tokens {
             },
         };
         let Some(slot) = self.vacant_slot() else { return false };
-        let (level, eldest) = parent
-            .and_then(|slot| self.at(slot))
-            .map_or((0, None), |parent| (parent.links.level.saturating_add(1), parent.links.first_child));
+        let (level, eldest) = parent.and_then(|slot| self.at(slot)).map_or((0, None), |parent| {
+            (parent.links.level.saturating_add(1), parent.links.first_child)
+        });
         if let Details::App { hash, .. } = &new.details {
             self.by_hash.insert(*hash, slot);
         }
         self.by_jti.insert(new.jti, slot);
         self.by_expiry.insert((new.expires_at, Reverse(level), slot));
-        let links = Links { level, parent, next_sibling: eldest, ..Links::default() };
+        let links = Links {
+            level,
+            parent,
+            next_sibling: eldest,
+            ..Links::default()
+        };
         if let Some(place) = self.slab.get_mut(slot.0 as usize) {
             *place = Some(Token {
                 jti: new.jti,
@@ -279,7 +286,9 @@ impl Tokens {
     pub fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) -> usize {
         let mut removed = 0;
         while removed < at_most {
-            let Some(&(expires_at, level, slot)) = self.by_expiry.first() else { break };
+            let Some(&(expires_at, level, slot)) = self.by_expiry.first() else {
+                break;
+            };
             if expires_at > expired_by {
                 break;
             }
@@ -295,13 +304,20 @@ impl Tokens {
     }
 
     fn remove(&mut self, slot: Slot) {
-        let Some(token) = self.slab.get_mut(slot.0 as usize).and_then(Option::take) else { return };
+        let Some(token) = self.slab.get_mut(slot.0 as usize).and_then(Option::take) else {
+            return;
+        };
         self.free.push(slot);
         self.by_jti.remove(&token.jti);
         if let Details::App { hash, .. } = &token.details {
             self.by_hash.remove(hash);
         }
-        let Links { parent, next_sibling, previous_sibling, .. } = token.links;
+        let Links {
+            parent,
+            next_sibling,
+            previous_sibling,
+            ..
+        } = token.links;
         if let Some(next) = next_sibling.and_then(|slot| self.at_mut(slot)) {
             next.links.previous_sibling = previous_sibling;
         }

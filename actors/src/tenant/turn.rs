@@ -37,7 +37,14 @@ pub(crate) struct Pending<R> {
 impl<R> Pending<R> {
     pub(crate) fn new(permit: Permit) -> (Self, oneshot::Receiver<Result<R, Failure>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { answer: Some(answer), appended: false, _permit: permit }, answered)
+        (
+            Self {
+                answer: Some(answer),
+                appended: false,
+                _permit: permit,
+            },
+            answered,
+        )
     }
 
     pub(crate) fn complete(mut self, result: Result<R, Failure>) {
@@ -54,7 +61,11 @@ impl<R> Pending<R> {
 
 impl<R> Drop for Pending<R> {
     fn drop(&mut self) {
-        let failure = if self.appended { Failure::Indeterminate } else { Failure::Interrupted };
+        let failure = if self.appended {
+            Failure::Indeterminate
+        } else {
+            Failure::Interrupted
+        };
         self.send(Err(failure));
     }
 }
@@ -111,7 +122,13 @@ pub(crate) struct Tenant {
 
 impl Tenant {
     pub(crate) fn new(state: State, lease: Lease, shared: Arc<Shared>) -> Self {
-        Self { state, lease, shared, appended: 0, progress: Arc::default() }
+        Self {
+            state,
+            lease,
+            shared,
+            appended: 0,
+            progress: Arc::default(),
+        }
     }
 
     /// Whether something was appended that is not durable yet.
@@ -144,24 +161,39 @@ impl Tenant {
     }
 
     fn decide<C: Command>(&self, call: Call<C>, now: UnixMillis) -> Result<Decided<C::Reply>, Rejection> {
-        let Call { caller, command, request_id: _ } = call;
+        let Call {
+            caller,
+            command,
+            request_id: _,
+        } = call;
         if self.state.sequence() == 0 && !C::CREATES_CUSTOMER {
             return Err(Rejection::UnknownCustomer);
         }
         check_access(&self.state, &caller, command.access(), now)?;
-        command.decide(&self.state, &Moment { now, rules: &self.shared.rules })
+        command.decide(
+            &self.state,
+            &Moment {
+                now,
+                rules: &self.shared.rules,
+            },
+        )
     }
 
     /// Answers what changes nothing: at once if all it was decided on is durable, else as soon as it is.
     fn answer<R: Send + 'static>(&mut self, pending: Pending<R>, result: Result<R, Failure>) {
         if self.has_appends_in_flight() {
             let first_sequence = self.state.sequence() + 1;
-            self.append(first_sequence, Events::new(), Vec::new(), move |outcome| match outcome {
-                Ok(()) => pending.complete(result),
-                Err(AppendError::Refused(_)) => pending.complete(Err(Failure::Interrupted)),
-                // It changes nothing itself, but what it was decided on may be lost.
-                Err(AppendError::Failed) => pending.complete(Err(Failure::Indeterminate)),
-            });
+            self.append(
+                first_sequence,
+                Events::new(),
+                Vec::new(),
+                move |outcome| match outcome {
+                    Ok(()) => pending.complete(result),
+                    Err(AppendError::Refused(_)) => pending.complete(Err(Failure::Interrupted)),
+                    // It changes nothing itself, but what it was decided on may be lost.
+                    Err(AppendError::Failed) => pending.complete(Err(Failure::Indeterminate)),
+                },
+            );
         } else {
             pending.complete(result);
         }
@@ -199,7 +231,9 @@ impl Tenant {
             let written = encoded.push_with(|bytes| serde_json::to_writer(bytes, &recorded));
             written.map_err(|error| Fault(error.to_string()))?;
             let sequence = self.state.sequence() + 1;
-            self.state.apply(sequence, recorded).map_err(|error| Fault(error.to_string()))?;
+            self.state
+                .apply(sequence, recorded)
+                .map_err(|error| Fault(error.to_string()))?;
         }
         Ok(encoded)
     }
@@ -221,6 +255,13 @@ impl Tenant {
             done(outcome);
         });
         let lease = self.lease.clone();
-        self.shared.journal.append(Append { lease, first_sequence, events, side, fold_up_to: None, done });
+        self.shared.journal.append(Append {
+            lease,
+            first_sequence,
+            events,
+            side,
+            fold_up_to: None,
+            done,
+        });
     }
 }

@@ -63,7 +63,11 @@ impl VaultChange {
             }
             Self::PutOverrideSecret(sealed) => (vec![OVERRIDE_SECRET], sealed.sealed().to_vec()),
         };
-        SideChange { space: Space::Vault, key, value: Some(value) }
+        SideChange {
+            space: Space::Vault,
+            key,
+            value: Some(value),
+        }
     }
 
     /// The change that put this row there.
@@ -79,11 +83,17 @@ impl VaultChange {
                 let coordinate = |bytes: &[u8]| bytes.try_into().map_err(|_| "a coordinate has 32 bytes");
                 let public = PublicKey::from_coordinates(coordinate(x)?, coordinate(y)?);
                 let public = public.map_err(|error| error.to_string())?;
-                Ok(Self::PutSigningKey(Arc::new(SealedKey::from_parts(kid, customer, public, sealed.into()))))
+                Ok(Self::PutSigningKey(Arc::new(SealedKey::from_parts(
+                    kid,
+                    customer,
+                    public,
+                    sealed.into(),
+                ))))
             }
-            Some((&OVERRIDE_SECRET, [])) => {
-                Ok(Self::PutOverrideSecret(Arc::new(SealedSecret::from_parts(customer, value.into()))))
-            }
+            Some((&OVERRIDE_SECRET, [])) => Ok(Self::PutOverrideSecret(Arc::new(SealedSecret::from_parts(
+                customer,
+                value.into(),
+            )))),
             _ => Err("a row of the vault has a key of no known kind".to_owned()),
         }
     }

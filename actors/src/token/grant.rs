@@ -31,7 +31,12 @@ impl TokenGrant {
         policy: Option<Arc<Policy>>,
         key: Arc<SealedKey>,
     ) -> Self {
-        Self { customer, mint, policy, key }
+        Self {
+            customer,
+            mint,
+            policy,
+            key,
+        }
     }
 
     /// The token's identifier.
@@ -89,23 +94,43 @@ impl TokenGrant {
         let rbac = self.policy.as_deref().map(Policy::claim);
         Some(match &self.mint.details {
             MintDetails::App { scopes, .. } => Details::App { scopes: *scopes },
-            MintDetails::Bearer { environment } => Details::Bearer { parent_jti: parent_jti?, env: *environment },
-            MintDetails::Agent { agent_id, .. } => Details::Agent { parent_jti: parent_jti?, agent_id, rbac: rbac? },
-            MintDetails::Subagent { agent_id, depth, .. } => {
-                Details::Subagent { parent_jti: parent_jti?, agent_id, rbac: rbac?, depth: *depth }
-            }
-            MintDetails::Session { session_id, max_events } => {
-                Details::Session { parent_jti: parent_jti?, session_id, max_events: *max_events }
-            }
-            MintDetails::Override { event_id, allowed_decisions, .. } => {
-                Details::Override { event_id, allowed_decisions: *allowed_decisions }
-            }
+            MintDetails::Bearer { environment } => Details::Bearer {
+                parent_jti: parent_jti?,
+                env: *environment,
+            },
+            MintDetails::Agent { agent_id, .. } => Details::Agent {
+                parent_jti: parent_jti?,
+                agent_id,
+                rbac: rbac?,
+            },
+            MintDetails::Subagent { agent_id, depth, .. } => Details::Subagent {
+                parent_jti: parent_jti?,
+                agent_id,
+                rbac: rbac?,
+                depth: *depth,
+            },
+            MintDetails::Session { session_id, max_events } => Details::Session {
+                parent_jti: parent_jti?,
+                session_id,
+                max_events: *max_events,
+            },
+            MintDetails::Override {
+                event_id,
+                allowed_decisions,
+                ..
+            } => Details::Override {
+                event_id,
+                allowed_decisions: *allowed_decisions,
+            },
         })
     }
 }
 
 impl fmt::Debug for TokenGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenGrant").field("kind", &self.kind()).field("jti", &self.mint.jti).finish_non_exhaustive()
+        f.debug_struct("TokenGrant")
+            .field("kind", &self.kind())
+            .field("jti", &self.mint.jti)
+            .finish_non_exhaustive()
     }
 }

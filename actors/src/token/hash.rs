@@ -39,7 +39,12 @@ impl Serialize for TokenHashDigest {
 impl<'de> Deserialize<'de> for TokenHashDigest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(serde::de::Error::custom)?;
-        bytes.try_into().map(Self).map_err(|_| serde::de::Error::custom("a digest has 32 bytes"))
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text.as_bytes())
+            .map_err(serde::de::Error::custom)?;
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("a digest has 32 bytes"))
     }
 }

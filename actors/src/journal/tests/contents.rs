@@ -86,9 +86,9 @@ fn audit_entries_are_scanned_in_ranges_from_both_ends_and_purged() {
     assert_eq!(audit(&setup, 10..20, 3, Direction::Up), [10, 11, 12]);
     assert_eq!(audit(&setup, 10..20, 3, Direction::Down), [19, 18, 17]);
     let inverted = std::ops::Range { start: 20, end: 10 };
-    assert_eq!(audit(&setup, inverted.clone(), 3, Direction::Up), []);
-    assert_eq!(audit(&setup, inverted, 3, Direction::Down), []);
-    assert_eq!(audit(&setup, 10..20, 0, Direction::Up), []);
+    assert_eq!(audit(&setup, inverted.clone(), 3, Direction::Up), [0_u64; 0]);
+    assert_eq!(audit(&setup, inverted, 3, Direction::Down), [0_u64; 0]);
+    assert_eq!(audit(&setup, 10..20, 0, Direction::Up), [0_u64; 0]);
     let purge = (1..=35_u64)
         .map(|time| delete(Space::Audit, &time.to_be_bytes()))
         .collect();
@@ -156,11 +156,11 @@ fn a_store_of_another_format_or_of_something_else_is_refused() {
     let mut batch = WriteBatch::default();
     record::put_sealed(&mut batch, keys::FORMAT, &2_u32.to_be_bytes());
     store.apply(&batch).unwrap();
-    let opened = Journal::with_store(store, JournalOptions::new("unused"));
+    let opened = Journal::with_store(store, JournalOptions::default());
     assert!(matches!(opened, Err(OpenError::Format { found: 2, expected: 1 })));
     let store = FaultyStore::new();
     store.damage(b"something", Some(b"else".to_vec()));
-    let opened = Journal::with_store(store, JournalOptions::new("unused"));
+    let opened = Journal::with_store(store, JournalOptions::default());
     assert!(matches!(opened, Err(OpenError::Corrupt(_))));
 }
 

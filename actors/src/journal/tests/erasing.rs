@@ -119,7 +119,7 @@ fn a_damaged_marker_is_noticed_at_the_opening() {
     setup
         .store
         .damage(&keys::prefix(keys::ERASING, customer(1)), Some(b"nonsense".to_vec()));
-    let opened = Journal::with_store(setup.store.crash(|_| true), JournalOptions::new("unused"));
+    let opened = Journal::with_store(setup.store.crash(|_| true), JournalOptions::default());
     assert!(matches!(opened, Err(OpenError::Corrupt(_))));
 }
 

@@ -126,7 +126,7 @@ fn a_panicking_failure_handler_does_not_leave_anyone_waiting() {
     let store = FaultyStore::new();
     let options = JournalOptions {
         on_failure: Box::new(|_| panic!("on purpose")),
-        ..JournalOptions::new("unused")
+        ..JournalOptions::default()
     };
     let (journal, _threads) = Journal::with_store(Arc::clone(&store) as Arc<dyn Store>, options).unwrap();
     let (lease, _) = recover(&journal, customer(1));
@@ -146,7 +146,7 @@ fn low_storage_is_told_and_appends_go_on() {
     let options = JournalOptions {
         disk_free_min_bytes: 100,
         storage_check_every: Duration::ZERO,
-        ..JournalOptions::new("unused")
+        ..JournalOptions::default()
     };
     let (journal, _threads) = Journal::with_store(Arc::clone(&store) as Arc<dyn Store>, options).unwrap();
     let (lease, _) = recover(&journal, customer(1));

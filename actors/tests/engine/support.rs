@@ -1,7 +1,5 @@
 //! An engine in a directory of its own, and short forms of what tests do with it.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +16,20 @@ use countersign_actors::token::{Environment, Scope, TokenHashDigest};
 use tempfile::TempDir;
 
 /// 2026-03-01T00:00:00Z.
-pub const START: UnixMillis = UnixMillis::new(1_772_323_200_000);
+pub(crate) const START: UnixMillis = UnixMillis::new(1_772_323_200_000);
 
-pub struct Fixture {
-    pub dir: TempDir,
-    pub clock: Arc<ManualClock>,
-    pub engine: Engine,
+pub(crate) struct Fixture {
+    pub(crate) dir: TempDir,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) engine: Engine,
 }
 
 impl Fixture {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    pub fn with(change: impl FnOnce(&mut EngineOptions)) -> Self {
+    pub(crate) fn with(change: impl FnOnce(&mut EngineOptions)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let clock = Arc::new(ManualClock::at(START));
         let engine = start(dir.path(), &clock, change);
@@ -39,9 +37,12 @@ impl Fixture {
     }
 
     /// Stops the engine and starts another on the same directory.
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let Self { dir, clock, engine } = self;
-        assert!(engine.shutdown(Duration::from_secs(30)).await, "everything in flight is answered");
+        assert!(
+            engine.shutdown(Duration::from_secs(30)).await,
+            "everything in flight is answered"
+        );
         drop(engine);
         let engine = start(dir.path(), &clock, |_| {});
         Self { dir, clock, engine }
@@ -58,35 +59,48 @@ fn start(dir: &Path, clock: &Arc<ManualClock>, change: impl FnOnce(&mut EngineOp
 }
 
 /// A command in the operator's name.
-pub fn call<C>(command: C) -> Call<C> {
-    Call { caller: Caller::Management, request_id: None, command }
+pub(crate) fn call<C>(command: C) -> Call<C> {
+    Call {
+        caller: Caller::Management,
+        request_id: None,
+        command,
+    }
 }
 
-pub fn fresh_customer() -> CustomerId {
+pub(crate) fn fresh_customer() -> CustomerId {
     CustomerId::new(fresh_uuid(START))
 }
 
 /// A customer with a key.
-pub async fn customer(engine: &Engine) -> CustomerId {
+pub(crate) async fn customer(engine: &Engine) -> CustomerId {
     let customer = fresh_customer();
     engine.create_signing_key(customer, call(())).await.expect("a key");
     customer
 }
 
-pub async fn app(engine: &Engine, customer: CustomerId) -> Result<Minted, Failure> {
+pub(crate) async fn app(engine: &Engine, customer: CustomerId) -> Result<Minted, Failure> {
     let scopes = [Scope::All].into_iter().collect();
-    let new = NewApp { name: Name::parse("app").expect("a name"), scopes, ttl_days: None };
+    let new = NewApp {
+        name: Name::parse("app").expect("a name"),
+        scopes,
+        ttl_days: None,
+    };
     engine.mint_app(customer, call(new)).await
 }
 
-pub async fn bearer(engine: &Engine, customer: CustomerId, app: &Minted) -> Result<Minted, Failure> {
+pub(crate) async fn bearer(engine: &Engine, customer: CustomerId, app: &Minted) -> Result<Minted, Failure> {
     let parent = BearerParent::Hash(TokenHashDigest::of(&token_hash(app.signed.token())));
     let jti = engine.fresh_jti();
-    let command = MintBearer { jti, parent, environment: Environment::Production, ttl_days: None };
+    let command = MintBearer {
+        jti,
+        parent,
+        environment: Environment::Production,
+        ttl_days: None,
+    };
     engine.mint(customer, call(command)).await
 }
 
-pub fn agent_command(engine: &Engine, bearer_jti: Jti) -> MintAgent {
+pub(crate) fn agent_command(engine: &Engine, bearer_jti: Jti) -> MintAgent {
     MintAgent {
         jti: engine.fresh_jti(),
         bearer_jti,
@@ -97,12 +111,12 @@ pub fn agent_command(engine: &Engine, bearer_jti: Jti) -> MintAgent {
     }
 }
 
-pub async fn agent(engine: &Engine, customer: CustomerId, bearer: Jti) -> Result<Minted, Failure> {
+pub(crate) async fn agent(engine: &Engine, customer: CustomerId, bearer: Jti) -> Result<Minted, Failure> {
     engine.mint(customer, call(agent_command(engine, bearer))).await
 }
 
 /// A customer with a key, an app token and a bearer token; the customer and the bearer's identifier.
-pub async fn customer_with_bearer(engine: &Engine) -> (CustomerId, Jti) {
+pub(crate) async fn customer_with_bearer(engine: &Engine) -> (CustomerId, Jti) {
     let customer = customer(engine).await;
     let app = app(engine, customer).await.expect("an app token");
     let bearer = bearer(engine, customer, &app).await.expect("a bearer token");

@@ -34,7 +34,9 @@ async fn a_hierarchy_is_minted_and_verifies_and_outlives_a_restart() {
     let customer = customer(engine).await;
     let app_token = app(engine, customer).await.expect("an app token");
     let bearer_token = bearer(engine, customer, &app_token).await.expect("a bearer token");
-    let agent_token = agent(engine, customer, bearer_token.grant.jti()).await.expect("an agent token");
+    let agent_token = agent(engine, customer, bearer_token.grant.jti())
+        .await
+        .expect("an agent token");
 
     let published = engine.manage(customer, PublicKeys).await.expect("keys");
     let keys: Vec<_> = published.keys.iter().map(|key| (key.kid, key.public)).collect();
@@ -45,7 +47,9 @@ async fn a_hierarchy_is_minted_and_verifies_and_outlives_a_restart() {
     }
 
     let fixture = fixture.restart().await;
-    let again = agent(&fixture.engine, customer, bearer_token.grant.jti()).await.expect("the parent is still there");
+    let again = agent(&fixture.engine, customer, bearer_token.grant.jti())
+        .await
+        .expect("the parent is still there");
     let published = fixture.engine.manage(customer, PublicKeys).await.expect("keys");
     let keys: Vec<_> = published.keys.iter().map(|key| (key.kid, key.public)).collect();
     assert!(verify_offline(again.signed.token(), &keys, now).is_ok());
@@ -58,7 +62,13 @@ async fn a_thousand_mints_under_one_bearer_at_once() {
     let mut mints = JoinSet::new();
     for _ in 0..1_000 {
         let engine = fixture.engine.clone();
-        mints.spawn(async move { agent(&engine, customer, bearer).await.expect("an agent token").grant.jti() });
+        mints.spawn(async move {
+            agent(&engine, customer, bearer)
+                .await
+                .expect("an agent token")
+                .grant
+                .jti()
+        });
     }
     let mut minted = mints.join_all().await;
     minted.sort();
@@ -79,7 +89,11 @@ async fn a_thousand_customers_at_once_and_again_after_a_restart() {
     let mut tasks = JoinSet::new();
     for (customer, bearer) in customers {
         let engine = fixture.engine.clone();
-        tasks.spawn(async move { agent(&engine, customer, bearer).await.expect("the bearer token is there") });
+        tasks.spawn(async move {
+            agent(&engine, customer, bearer)
+                .await
+                .expect("the bearer token is there")
+        });
     }
     assert_eq!(tasks.join_all().await.len(), 1_000);
 }
@@ -97,7 +111,10 @@ async fn a_panic_is_its_own_tenants_and_costs_it_nothing_that_was_answered() {
             agent(engine, neighbour, neighbours_bearer),
         );
         assert_eq!(exploded, Err(Failure::Interrupted));
-        assert!(queued.is_ok(), "what was behind the panic is delivered again: {queued:?}");
+        assert!(
+            queued.is_ok(),
+            "what was behind the panic is delivered again: {queued:?}"
+        );
         assert!(beside.is_ok());
         assert!(agent(engine, broken, broken_bearer).await.is_ok());
     }
@@ -146,10 +163,19 @@ async fn a_tenant_with_too_much_in_flight_is_refused_and_its_neighbour_is_not() 
     let (quiet, quiet_bearer) = customer_with_bearer(engine).await;
     let flood = (0..64).map(|_| engine.execute(flooding, call(agent_command(engine, floods_bearer))));
     let (answers, beside) = tokio::join!(futures(flood), agent(engine, quiet, quiet_bearer));
-    let refused = answers.iter().filter(|answer| matches!(answer, Err(Failure::Overloaded(Overload::Tenant)))).count();
-    assert_eq!(refused, 60, "four were let in, none of them done before the others came");
+    let refused = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(Failure::Overloaded(Overload::Tenant))))
+        .count();
+    assert_eq!(
+        refused, 60,
+        "four were let in, none of them done before the others came"
+    );
     assert!(beside.is_ok());
-    assert!(agent(engine, flooding, floods_bearer).await.is_ok(), "the permits are given back");
+    assert!(
+        agent(engine, flooding, floods_bearer).await.is_ok(),
+        "the permits are given back"
+    );
 }
 
 #[tokio::test]
