@@ -1,9 +1,8 @@
 //! Who calls, and for which customer.
 
-use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use countersign_actors::commands::{Call, Caller, PresentedToken};
 use countersign_actors::id::{CustomerId, Jti};
 use countersign_actors::tenant::Rejection;
@@ -11,6 +10,7 @@ use countersign_actors::token::hash::token_hash;
 use countersign_actors::token::{TokenKind, jwt};
 
 use crate::app::App;
+use crate::border::RequestId;
 use crate::error::ApiError;
 use crate::extract::{Credential, Form};
 
@@ -33,7 +33,7 @@ impl Identity {
     /// # Errors
     /// 401 for a credential that is missing, malformed, or signed by no key of its customer; 503 if the engine has no room.
     pub async fn of(request: &HttpRequest, app: &App) -> Result<Self, ApiError> {
-        let request_id = request_id(request);
+        let request_id = Some(RequestId::of(request).as_str().into());
         match Credential::of(request)? {
             Credential::None if app.is_open() => Ok(Self { holder: None, request_id }),
             Credential::None => Err(ApiError::unauthenticated()),
@@ -107,10 +107,3 @@ impl Holder {
     }
 }
 
-fn request_id(request: &HttpRequest) -> Option<Arc<str>> {
-    header(request.headers(), "x-request-id").map(Arc::from)
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}

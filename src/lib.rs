@@ -6,9 +6,11 @@
 //! - [`server`]: binding, serving, stopping; [`telemetry`] and [`print`]: what is said meanwhile
 //! - [`border`]: what every request passes, with the [`guard`] of open mode
 //! - [`routes`]: the URL table, one file per noun, made of [`endpoint`]s
-//! - [`extract`]: credentials, paths, queries and bodies as typed values
+//! - [`extract`]: credentials, paths, queries and bodies as typed values; [`identity`]: who calls, and for which customer
+//! - [`wire`]: what requests and answers look like; [`app`]: what every handler is given
 //! - [`error`]: every failure as HTTP
 
+pub mod app;
 pub mod border;
 pub mod cli;
 pub mod config;
@@ -16,7 +18,9 @@ pub mod endpoint;
 pub mod error;
 pub mod extract;
 pub mod guard;
+pub mod identity;
 pub mod print;
 pub mod routes;
 pub mod server;
 pub mod telemetry;
+pub mod wire;

@@ -5,7 +5,7 @@ use countersign_actors::error::{Failure, Overload};
 use countersign_actors::rbac::InvalidPolicy;
 use countersign_actors::tenant::{Needed, Rejection};
 
-use super::{ApiError, RETRY_SECONDS};
+use super::{ApiError, FieldError, RETRY_SECONDS};
 
 impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
@@ -109,6 +109,20 @@ fn rbac_field(field: &'static str) -> &'static str {
 }
 
 impl ApiError {
+    /// Names the field that the refusal is about.
+    fn about(mut self, field: &'static str) -> Self {
+        let message = self.detail.clone();
+        self.errors = vec![FieldError { field: field.into(), message }];
+        self
+    }
+
+    /// Two fields that say different things.
+    pub fn conflicting_fields(field: &'static str, message: &'static str) -> Self {
+        let detail = format!("`{field}` {message}");
+        let refused = Self::refusal(400, "conflicting_fields", "Two fields disagree", detail);
+        Self { errors: vec![FieldError { field: field.into(), message: message.into() }], ..refused }
+    }
+
     /// A rule's refusal.
     fn refusal(status: u16, code: &'static str, title: &'static str, detail: String) -> Self {
         Self::new(
