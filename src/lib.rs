@@ -3,7 +3,7 @@
 //! In the order in which a request meets them:
 //!
 //! - [`cli`] and [`config`]: what to run and how
-//! - [`server`]: binding, serving, stopping; [`telemetry`] and [`print`]: what is said meanwhile
+//! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`print`]: what is said meanwhile
 //! - [`border`]: what every request passes, with the [`guard`] of open mode
 //! - [`routes`]: the URL table, one file per noun, made of [`endpoint`]s
 //! - [`extract`]: credentials, paths, queries and bodies as typed values; [`identity`]: who calls, and for which customer
@@ -22,5 +22,6 @@ pub mod identity;
 pub mod print;
 pub mod routes;
 pub mod server;
+pub mod service;
 pub mod telemetry;
 pub mod wire;

@@ -69,7 +69,7 @@ pub struct Rules {
     /// The deepest that a subagent may be below its agent.
     pub max_delegation_depth: u8,
     /// Seconds between publishing a key and signing with it.
-    pub key_publish_ahead_seconds: u32,
+    pub key_publish_ahead_seconds: u64,
     /// Tokens that one customer may have in memory: live ones, and those that expired within the last hour.
     pub tokens_per_tenant_max: usize,
 }
