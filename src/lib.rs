@@ -3,7 +3,7 @@
 //! In the order in which a request meets them:
 //!
 //! - [`cli`] and [`config`]: what to run and how
-//! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`print`]: what is said meanwhile
+//! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`mod@print`]: what is said meanwhile
 //! - [`border`]: what every request passes, with the [`guard`] of open mode
 //! - [`routes`]: the URL table, one file per noun, made of [`endpoint`]s
 //! - [`extract`]: credentials, paths, queries and bodies as typed values; [`identity`]: who calls, and for which customer

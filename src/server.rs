@@ -18,7 +18,6 @@ use crate::border::Border;
 use crate::config::{Config, Problems};
 use crate::error::ApiError;
 use crate::extract::BodyLimits;
-use crate::print;
 use unix_socket::UnixSocket;
 
 mod unix_socket;
@@ -131,12 +130,15 @@ impl Server {
         self.inner.handle()
     }
 
-    /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and prints `listening on http://HOST:PORT` as soon as
-    /// it does. Requests in progress get the configured time; a second signal ends it at once.
+    /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and calls `announce` as soon as it does. Requests in
+    /// progress get the configured time; a second signal ends it at once.
     ///
     /// # Errors
-    /// [`ServeError::Serve`] when the workers cannot start or standard output is closed.
-    pub async fn run_until_stopped(self) -> Result<(), ServeError> {
+    /// [`ServeError::Serve`] when the workers cannot start or `announce` fails.
+    pub async fn run_until_stopped(
+        self,
+        announce: impl FnOnce(&[SocketAddr]) -> io::Result<()>,
+    ) -> Result<(), ServeError> {
         let mut signals = Signals::listen()?;
         let Self {
             mut inner,
@@ -147,9 +149,7 @@ impl Server {
         if let Poll::Ready(ended) = poll_fn(|context| Poll::Ready(Pin::new(&mut inner).poll(context))).await {
             return Ok(ended?);
         }
-        if let Some(address) = addresses.first() {
-            print::line(format_args!("listening on http://{address}"))?;
-        }
+        announce(&addresses)?;
         let handle = inner.handle();
         let running = match select(inner, pin!(signals.next())).await {
             Either::Left((ended, _)) => return Ok(ended?),

@@ -1,12 +1,21 @@
 //! `countersign serve`
 
 use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt;
+use countersign_actors::clock::SystemClock;
+use tokio::sync::oneshot;
 
 use crate::config::{Config, Exposure};
 use crate::server::Server;
-use crate::{routes, telemetry};
+use crate::service::{application, start_engine};
+use crate::{print, telemetry};
 
-/// Serves until stopped.
+/// Serves until stopped, or until the journal fails.
 pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
     telemetry::start(&config.log)?;
     for warning in &config.warnings {
@@ -21,9 +30,41 @@ pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
             tracing::warn!("no admin credential is configured: whoever reaches this address can mint tokens");
         }
     }
-    actix_web::rt::System::new().block_on(async {
-        let server = Server::bind(config, routes::configure)?;
-        server.run_until_stopped().await
+    rt::System::new().block_on(serve(config))
+}
+
+async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
+    let (failed, failure) = oneshot::channel();
+    let engine = start_engine(config, Arc::new(SystemClock), move |reason| {
+        tracing::error!(reason, "the journal has failed: the process ends, and the next start asks the disk what was kept");
+        // Nobody waits any more if the process is ending already.
+        let _ = failed.send(reason);
     })?;
-    Ok(())
+    let server = Server::bind(config, application(config, engine.clone()))?;
+    let handle = server.handle();
+    let stopped_by_failure = rt::spawn(async move {
+        let reason = failure.await.ok()?;
+        handle.stop(true).await;
+        Some(reason)
+    });
+    server.run_until_stopped(announce).await?;
+    let limit = Duration::from_secs(config.server.shutdown_timeout_seconds);
+    if !engine.shutdown(limit).await {
+        tracing::warn!("some calls were still in flight when the time to stop was over");
+    }
+    // The engine is gone, and with it the sender: what waits for a failure has its answer.
+    match engine.health().journal_failed {
+        Some(reason) => {
+            stopped_by_failure.abort();
+            Err(format!("the journal has failed: {reason}").into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// The one line on standard output: scripts wait for it, and read the port from it.
+fn announce(addresses: &[SocketAddr]) -> io::Result<()> {
+    addresses.first().map_or(Ok(()), |address| {
+        print::line(format_args!("listening on http://{address}"))
+    })
 }

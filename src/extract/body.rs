@@ -116,18 +116,15 @@ impl Body {
         if self.announced.is_some_and(|bytes| bytes > limit as u64) {
             return Err(ApiError::payload_too_large(limit));
         }
-        let may_be_empty = accepts == Accepts::JsonOrNothing;
-        if !may_be_empty {
-            self.check_media(accepts)?;
-        }
         let collected = tokio::time::timeout(self.limits.timeout, collect(&mut self.payload, limit));
         let bytes = collected.await.map_err(|_| ApiError::request_timeout())??;
-        if may_be_empty && bytes.is_empty() {
+        if accepts == Accepts::JsonOrNothing && bytes.is_empty() {
             return Ok(Content {
                 bytes: Bytes::from_static(b"{}"),
                 is_form: false,
             });
         }
+        // Only now: an answer to an unread body costs the connection.
         self.check_media(accepts)?;
         Ok(Content {
             bytes,
