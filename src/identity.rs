@@ -35,12 +35,19 @@ impl Identity {
     pub async fn of(request: &HttpRequest, app: &App) -> Result<Self, ApiError> {
         let request_id = Some(RequestId::of(request).as_str().into());
         match Credential::of(request)? {
-            Credential::None if app.is_open() => Ok(Self { holder: None, request_id }),
+            Credential::None if app.is_open() => Ok(Self {
+                holder: None,
+                request_id,
+            }),
             Credential::None => Err(ApiError::unauthenticated()),
-            Credential::Bearer(text) if app.is_admin(text.expose()) => Ok(Self { holder: None, request_id }),
-            Credential::Bearer(text) => {
-                Ok(Self { holder: Some(Holder::of(text.expose(), app).await?), request_id })
-            }
+            Credential::Bearer(text) if app.is_admin(text.expose()) => Ok(Self {
+                holder: None,
+                request_id,
+            }),
+            Credential::Bearer(text) => Ok(Self {
+                holder: Some(Holder::of(text.expose(), app).await?),
+                request_id,
+            }),
         }
     }
 
@@ -63,7 +70,11 @@ impl Identity {
     /// How the body of a request for a token of kind `child` is to be read: a client that presents the parent leaves fields out by
     /// sending `0` or an empty text.
     pub fn form(&self, child: TokenKind) -> Form {
-        if self.parent_of(child).is_some() { Form::Authorization } else { Form::Documented }
+        if self.parent_of(child).is_some() {
+            Form::Authorization
+        } else {
+            Form::Documented
+        }
     }
 
     /// The customer that a call is for: the one the credential belongs to, or else the one the request names.
@@ -93,17 +104,28 @@ impl Identity {
 
     /// A command in this caller's name.
     pub fn call<C>(&self, command: C) -> Call<C> {
-        let caller = self.holder.as_ref().map_or(Caller::Management, |holder| Caller::Token(holder.token));
-        Call { caller, request_id: self.request_id.clone(), command }
+        let caller = self
+            .holder
+            .as_ref()
+            .map_or(Caller::Management, |holder| Caller::Token(holder.token));
+        Call {
+            caller,
+            request_id: self.request_id.clone(),
+            command,
+        }
     }
 }
 
 impl Holder {
     async fn of(text: &str, app: &App) -> Result<Self, ApiError> {
-        let presented = jwt::parse(text).map_err(|_| ApiError::invalid_credential("the credential is not a token of this service"))?;
+        let presented = jwt::parse(text)
+            .map_err(|_| ApiError::invalid_credential("the credential is not a token of this service"))?;
         let token = app.engine.authenticate(&presented).await?;
         let hash = (token.kind == TokenKind::App).then(|| token_hash(text));
-        Ok(Self { customer: presented.customer(), token, hash })
+        Ok(Self {
+            customer: presented.customer(),
+            token,
+            hash,
+        })
     }
 }
-

@@ -59,7 +59,11 @@ fn rules(config: &Config) -> Rules {
 
 /// The application of an engine: all routes, with what their handlers are given.
 pub fn application(config: &Config, engine: Engine) -> impl Fn(&mut ServiceConfig) + Clone + Send + 'static {
-    let admin = config.secrets.admin_token.as_ref().map(|token| AdminCredential::new(token.expose()));
+    let admin = config
+        .secrets
+        .admin_token
+        .as_ref()
+        .map(|token| AdminCredential::new(token.expose()));
     let app = Data::new(App::new(engine, admin));
     move |service: &mut ServiceConfig| {
         service.app_data(app.clone());

@@ -36,7 +36,10 @@ pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     let (failed, failure) = oneshot::channel();
     let engine = start_engine(config, Arc::new(SystemClock), move |reason| {
-        tracing::error!(reason, "the journal has failed: the process ends, and the next start asks the disk what was kept");
+        tracing::error!(
+            reason,
+            "the journal has failed: the process ends, and the next start asks the disk what was kept"
+        );
         // Nobody waits any more if the process is ending already.
         let _ = failed.send(reason);
     })?;

@@ -112,7 +112,10 @@ impl ApiError {
     /// Names the field that the refusal is about.
     fn about(mut self, field: &'static str) -> Self {
         let message = self.detail.clone();
-        self.errors = vec![FieldError { field: field.into(), message }];
+        self.errors = vec![FieldError {
+            field: field.into(),
+            message,
+        }];
         self
     }
 
@@ -120,7 +123,13 @@ impl ApiError {
     pub fn conflicting_fields(field: &'static str, message: &'static str) -> Self {
         let detail = format!("`{field}` {message}");
         let refused = Self::refusal(400, "conflicting_fields", "Two fields disagree", detail);
-        Self { errors: vec![FieldError { field: field.into(), message: message.into() }], ..refused }
+        Self {
+            errors: vec![FieldError {
+                field: field.into(),
+                message: message.into(),
+            }],
+            ..refused
+        }
     }
 
     /// A rule's refusal.

@@ -24,6 +24,10 @@ pub async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
     if health.draining {
         return Err(ApiError::unavailable("the service is shutting down"));
     }
-    let (status, reasons) = if health.storage_low { ("degraded", vec!["storage_low"]) } else { ("ready", Vec::new()) };
+    let (status, reasons) = if health.storage_low {
+        ("degraded", vec!["storage_low"])
+    } else {
+        ("ready", Vec::new())
+    };
     Ok(HttpResponse::Ok().json(json!({"status": status, "reasons": reasons})))
 }

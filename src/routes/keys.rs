@@ -46,7 +46,10 @@ pub async fn rotate(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let immediate = fields.optional_bool("immediate").unwrap_or(false);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
-    let key = app.engine.rotate_signing_key(customer, identity.call(()), kid, immediate).await?;
+    let key = app
+        .engine
+        .rotate_signing_key(customer, identity.call(()), kid, immediate)
+        .await?;
     json(&KeyAnswer::rotated(&key))
 }
 
@@ -67,10 +70,21 @@ pub async fn jwks(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, 
     let (_, published) = published(&request, &app).await?;
     let set = serde_json::to_vec(&JwkSet::of(&published)).map_err(|_| ApiError::internal())?;
     let tag = format!("\"{}\"", sha256_hex(&set));
-    let known = request.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
-    let fresh = known.flat_map(|value| value.split(',')).any(|known| matches_tag(known.trim(), &tag));
-    let mut response = HttpResponse::build(if fresh { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
-    response.insert_header((ETAG, tag)).insert_header((CACHE_CONTROL, KEY_SET_CACHE));
+    let known = request
+        .headers()
+        .get_all(IF_NONE_MATCH)
+        .filter_map(|value| value.to_str().ok());
+    let fresh = known
+        .flat_map(|value| value.split(','))
+        .any(|known| matches_tag(known.trim(), &tag));
+    let mut response = HttpResponse::build(if fresh {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    });
+    response
+        .insert_header((ETAG, tag))
+        .insert_header((CACHE_CONTROL, KEY_SET_CACHE));
     if fresh {
         return Ok(response.finish());
     }

@@ -42,7 +42,13 @@ pub async fn app(request: HttpRequest, app: Data<App>, body: Body) -> Result<Htt
         }
     };
     let ttl_days = ttl(&mut fields, TokenKind::App);
-    let new = fields.finish(|| Some(NewApp { name: name?, scopes: scopes?, ttl_days }))?;
+    let new = fields.finish(|| {
+        Some(NewApp {
+            name: name?,
+            scopes: scopes?,
+            ttl_days,
+        })
+    })?;
     let customer = identity.customer(named)?;
     minted(&app.engine.mint_app(customer, identity.call(new)).await?)
 }
@@ -65,14 +71,22 @@ pub async fn bearer(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let customer = identity.customer(named)?;
     let parent = match (identity.parent_of(TokenKind::Bearer), hash) {
         (Some(_), Some(hash)) if identity.presented_hash() != Some(&hash) => {
-            return Err(Rejection::ParentDisagrees { field: "app_token_hash" }.into());
+            return Err(Rejection::ParentDisagrees {
+                field: "app_token_hash",
+            }
+            .into());
         }
         (Some(jti), _) => BearerParent::Presented(jti),
         (None, Some(hash)) => BearerParent::Hash(TokenHashDigest::of(&hash)),
         (None, None) => return Err(ApiError::invalid_field("app_token_hash", "is required")),
     };
     let environment = environment.unwrap_or(Environment::Production);
-    let command = MintBearer { jti: app.engine.fresh_jti(), parent, environment, ttl_days };
+    let command = MintBearer {
+        jti: app.engine.fresh_jti(),
+        parent,
+        environment,
+        ttl_days,
+    };
     minted(&app.engine.mint(customer, identity.call(command)).await?)
 }
 
@@ -94,7 +108,14 @@ pub async fn agent(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
     let customer = identity.customer(named)?;
     let bearer_jti = identity.parent(TokenKind::Agent, "bearer_jti", parent)?;
     let rbac = rbac.into_request()?;
-    let command = MintAgent { jti: app.engine.fresh_jti(), bearer_jti, agent_id, agent_name, rbac, ttl_hours };
+    let command = MintAgent {
+        jti: app.engine.fresh_jti(),
+        bearer_jti,
+        agent_id,
+        agent_name,
+        rbac,
+        ttl_hours,
+    };
     minted(&app.engine.mint(customer, identity.call(command)).await?)
 }
 
@@ -117,7 +138,14 @@ pub async fn subagent(request: HttpRequest, app: Data<App>, body: Body) -> Resul
     let parent_agent_jti = identity.parent(TokenKind::Subagent, "parent_agent_jti", parent)?;
     let rbac = rbac.into_request()?;
     let jti = app.engine.fresh_jti();
-    let command = MintSubagent { jti, parent_agent_jti, agent_id, agent_name, rbac, ttl_hours };
+    let command = MintSubagent {
+        jti,
+        parent_agent_jti,
+        agent_id,
+        agent_name,
+        rbac,
+        ttl_hours,
+    };
     minted(&app.engine.mint(customer, identity.call(command)).await?)
 }
 
@@ -144,7 +172,14 @@ pub async fn session(request: HttpRequest, app: Data<App>, body: Body) -> Result
     let parent_jti = identity.parent(TokenKind::Session, "parent_jti", parent)?;
     let parent_type = session_parent(&identity, named_type)?;
     let jti = app.engine.fresh_jti();
-    let command = MintSession { jti, parent_jti, parent_type, session_id, max_events, ttl_minutes };
+    let command = MintSession {
+        jti,
+        parent_jti,
+        parent_type,
+        session_id,
+        max_events,
+        ttl_minutes,
+    };
     minted(&app.engine.mint(customer, identity.call(command)).await?)
 }
 
@@ -188,7 +223,14 @@ pub async fn override_token(request: HttpRequest, app: Data<App>, body: Body) ->
     let customer = identity.customer(named)?;
     let parent = identity.parent_of(TokenKind::Override);
     let jti = app.engine.fresh_jti();
-    let command = MintOverride { jti, parent, event_id, allowed_decisions, reason, ttl_minutes };
+    let command = MintOverride {
+        jti,
+        parent,
+        event_id,
+        allowed_decisions,
+        reason,
+        ttl_minutes,
+    };
     minted(&app.engine.mint(customer, identity.call(command)).await?)
 }
 

@@ -31,8 +31,15 @@ impl KeyAnswer {
     /// About a key that takes over from another.
     pub fn rotated(key: &KeyInfo) -> Self {
         // A second that has begun when the key starts to sign, never one that ends before.
-        let signs_from = key.signs_from.plus_seconds(1).seconds().plus(if key.signs_from.get() % 1_000 == 0 { -1 } else { 0 });
-        Self { signs_from: Some(signs_from.to_rfc3339()), ..Self::created(key) }
+        let signs_from = key
+            .signs_from
+            .plus_seconds(1)
+            .seconds()
+            .plus(if key.signs_from.get() % 1_000 == 0 { -1 } else { 0 });
+        Self {
+            signs_from: Some(signs_from.to_rfc3339()),
+            ..Self::created(key)
+        }
     }
 }
 

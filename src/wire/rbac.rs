@@ -21,7 +21,7 @@ impl RbacBody {
 
     fn read(fields: &mut Fields<'_>) -> Self {
         let levels = 0..=SENSITIVITY_LEVEL_MAX;
-        let mut patterns = |name| fields.optional_list(name, PATTERNS_PER_LIST_MAX, Pattern::parse);
+        let mut patterns = |name| fields.optional_parsed_list(name, PATTERNS_PER_LIST_MAX, Pattern::parse);
         let request = PolicyRequest {
             allowed_actions: patterns("allowed_actions"),
             denied_actions: patterns("denied_actions"),
@@ -37,7 +37,9 @@ impl RbacBody {
             }),
         };
         // Existing clients know the level by this name, and by 0 they mean that they set none.
-        let alias = fields.optional_integer("sensitivity_level", levels).filter(|level| *level != 0);
+        let alias = fields
+            .optional_integer("sensitivity_level", levels)
+            .filter(|level| *level != 0);
         Self { request, alias }
     }
 
@@ -48,9 +50,10 @@ impl RbacBody {
     pub fn into_request(self) -> Result<PolicyRequest, ApiError> {
         let Self { mut request, alias } = self;
         match (request.max_sensitivity_level, alias) {
-            (Some(level), Some(alias)) if level != alias => {
-                Err(ApiError::conflicting_fields("rbac.sensitivity_level", "differs from `rbac.max_sensitivity_level`"))
-            }
+            (Some(level), Some(alias)) if level != alias => Err(ApiError::conflicting_fields(
+                "rbac.sensitivity_level",
+                "differs from `rbac.max_sensitivity_level`",
+            )),
             (level, alias) => {
                 request.max_sensitivity_level = level.or(alias);
                 Ok(request)

@@ -11,8 +11,7 @@ use super::{json_with_claims, object_with_claims};
 use crate::error::ApiError;
 
 /// An existing proxy reads level 0 as "no limit", so whoever sets it is told.
-const LEVEL_ZERO_WARNING: &str =
-    "max_sensitivity_level 0 allows no sensitive data here, but the claim sensitivity_level 0 is read as no limit by some proxies";
+const LEVEL_ZERO_WARNING: &str = "max_sensitivity_level 0 allows no sensitive data here, but the claim sensitivity_level 0 is read as no limit by some proxies";
 
 /// The documented fields of an answer; absent ones are not of its kind.
 #[derive(Serialize)]

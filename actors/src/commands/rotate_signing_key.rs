@@ -108,7 +108,9 @@ impl Command for RotateSigningKey {
         } else {
             moment.rules.key_publish_ahead_seconds
         };
-        let made = self.new.made(now.plus_seconds(i64::try_from(ahead).unwrap_or(i64::MAX)));
+        let made = self
+            .new
+            .made(now.plus_seconds(i64::try_from(ahead).unwrap_or(i64::MAX)));
         let reply = KeyInfo::of(&made, now);
         Ok(Decided {
             events: vec![Event::SigningKeyRotated {
