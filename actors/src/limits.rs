@@ -69,3 +69,9 @@ pub const RECOVERY_THREADS: usize = 2;
 pub const SCAN_ROWS_MAX: usize = 1_000;
 /// Bytes that sled may cache.
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Seconds that the record of a call with an idempotency key is kept.
+pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3_600;
+/// Records of calls with an idempotency key that one tenant may have.
+pub const IDEMPOTENCY_RECORDS_MAX: usize = 100_000;
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
