@@ -152,20 +152,20 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     move |source| OpenError::Io { path, source }
 }
 
-/// Creates a directory that only its owner can read, with its parents.
+/// Creates a directory that only its owner can read, with its parents, each durable in its own.
 fn create_dir(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(io_error(path))?;
-    // A directory's name is durable when its parent is; a relative path of one part has the working directory as parent.
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_path(parent),
-        Some(_) | None => sync_path(Path::new(".")),
+    // A relative path of one part has the working directory as parent.
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    create_dir(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(io_error(path)(error)),
+        Ok(()) | Err(_) => sync_path(parent),
     }
 }
 
