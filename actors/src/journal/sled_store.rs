@@ -10,9 +10,14 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
 use crate::limits::STORE_CACHE_BYTES;
+
+/// How often, and how many times, to look whether the store's file is free: five seconds in all.
+const PREDECESSOR_POLL: Duration = Duration::from_millis(10);
+const PREDECESSOR_POLLS: u32 = 500;
 
 /// Why the store did not open.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +65,8 @@ impl SledStore {
         let lock = lock(&data_dir.join("lock"))?;
         let directory = data_dir.join("store");
         create_dir(&directory)?;
+        let path = directory.join("db");
+        wait_for_predecessor(&path)?;
         delete_half_written_snapshots(&directory)?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
         let db = sled::Config::new()
@@ -69,7 +76,6 @@ impl SledStore {
             .open()
             .map_err(|error| OpenError::Store(error.to_string()))?;
         db.flush().map_err(|error| OpenError::Store(error.to_string()))?;
-        let path = directory.join("db");
         let data_file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -186,6 +192,30 @@ fn lock(path: &Path) -> Result<File, OpenError> {
             source,
         }),
     }
+}
+
+/// Waits until a store of this process that was just closed has let go of its file: sled's threads keep it, and its lock, a moment
+/// longer than its handle lives.
+fn wait_for_predecessor(path: &Path) -> Result<(), OpenError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error(path)(error)),
+    };
+    for _ in 0..PREDECESSOR_POLLS {
+        match file.try_lock() {
+            // Dropping the file gives the lock back, for sled to take.
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PREDECESSOR_POLL),
+            Err(TryLockError::Error(source)) => {
+                return Err(OpenError::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+    Err(OpenError::Locked(path.to_owned()))
 }
 
 /// The paths in a directory.
