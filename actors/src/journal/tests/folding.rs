@@ -17,6 +17,10 @@ fn wait_for_record_keys(setup: &Setup, lease: &Lease, next_sequence: u64, count:
             Ok(())
         );
     }
+    panic!(
+        "{} keys of records are still there instead of {count}",
+        record_keys(setup)
+    );
 }
 
 #[test]
