@@ -31,7 +31,8 @@ pub(crate) struct Pending<R> {
     answer: Option<oneshot::Sender<Result<R, Failure>>>,
     /// Whether it has been handed to the journal.
     appended: bool,
-    _permit: Permit,
+    /// Held until just before the answer leaves.
+    permit: Option<Permit>,
 }
 
 impl<R> Pending<R> {
@@ -41,7 +42,7 @@ impl<R> Pending<R> {
             Self {
                 answer: Some(answer),
                 appended: false,
-                _permit: permit,
+                permit: Some(permit),
             },
             answered,
         )
@@ -52,6 +53,8 @@ impl<R> Pending<R> {
     }
 
     fn send(&mut self, result: Result<R, Failure>) {
+        // First, so that who calls again as soon as it is answered does not meet its own permit.
+        drop(self.permit.take());
         if let Some(answer) = self.answer.take() {
             // A caller that has gone away needs no answer.
             let _ = answer.send(result);
