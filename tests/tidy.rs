@@ -52,8 +52,7 @@ impl Source {
 /// The lines before a module of tests, or all.
 fn lines_before_tests(code: &str) -> usize {
     let lines: Vec<&str> = code.lines().collect();
-    let begins =
-        |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
+    let begins = |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && pair[1].contains("mod ") && pair[1].ends_with('{');
     lines.windows(2).position(begins).unwrap_or(lines.len())
 }
 
