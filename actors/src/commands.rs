@@ -2,7 +2,12 @@
 //! and the moment, which returns what happens and what to answer, or why not.
 
 mod authenticate;
+mod count_events;
 mod create_signing_key;
+mod customer;
+mod decide_event;
+mod introspect;
+mod look_up;
 mod mint_agent;
 mod mint_app;
 mod mint_bearer;
@@ -10,25 +15,37 @@ mod mint_override;
 mod mint_session;
 mod mint_subagent;
 mod public_keys;
+mod revoke;
 mod rotate_signing_key;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use authenticate::{Authenticate, FindKey};
+pub use count_events::{CountEvents, Counted};
 pub use create_signing_key::CreateSigningKey;
+pub use customer::{Describe, ListLiveKinds, Overview, SetSuspended};
+pub use decide_event::{DecideEvent, EventFile, EventToken, FindEvent, FindOverrideSecret, Taken};
+pub use introspect::{Active, Authorization, Authorize, Introspect};
+pub use look_up::{FindLineage, FindToken, Lineage, ListRevocations, ListTokens, Status, TokenInfo};
 pub use mint_agent::MintAgent;
-pub use mint_app::{MintApp, PrepareApp, PreparedApp};
+pub use mint_app::{MintApp, Preparation, PrepareApp, PreparedApp};
 pub use mint_bearer::{BearerParent, MintBearer};
 pub use mint_override::MintOverride;
 pub use mint_session::{MintSession, SessionParent};
 pub use mint_subagent::MintSubagent;
 pub use public_keys::{PublicKeys, PublishedKeys};
+pub use revoke::{CountSelected, ListDescendants, RevokeMany, RevokeToken, Selector};
 pub use rotate_signing_key::{KeyInfo, NewKey, RotateSigningKey};
 
 use crate::clock::UnixMillis;
 use crate::id::{Jti, KeyId};
 use crate::limits::LIVE_TOKENS_MAX;
+use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
+use crate::tenant::idempotency::{Idempotency, Outcome};
+use crate::tenant::rows::RowChange;
+use crate::tenant::state::Dead;
 use crate::tenant::tokens::{Details, Token};
 use crate::tenant::vault::VaultChange;
 use crate::tenant::{Needed, Rejection, State};
@@ -50,6 +67,14 @@ pub trait Command: Send + 'static {
     /// # Errors
     /// A [`Rejection`] says which rule forbids it.
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<Self::Reply>, Rejection>;
+
+    /// The answer to a repetition of a call that was made with an idempotency key.
+    ///
+    /// # Errors
+    /// [`Rejection::IdempotentResultGone`] if what it came to is dead since.
+    fn repeat(&self, _state: &State, _moment: &Moment<'_>, _outcome: &Outcome) -> Result<Self::Reply, Rejection> {
+        Err(Rejection::IdempotentResultGone)
+    }
 }
 
 /// The time and the settings that a command is decided by.
@@ -59,6 +84,8 @@ pub struct Moment<'a> {
     pub now: UnixMillis,
     /// The operator's settings.
     pub rules: &'a Rules,
+    /// Whether the call came with an idempotency key.
+    pub keyed: bool,
 }
 
 /// Settings of an operator that rules depend on.
@@ -92,6 +119,12 @@ pub struct Decided<R> {
     pub events: Vec<Event>,
     /// What changes in the vault, in the same batch.
     pub vault: Vec<VaultChange>,
+    /// What is overwritten in place, in the same batch.
+    pub rows: Vec<RowChange>,
+    /// What the audit says of it, in the same batch.
+    pub audit: Vec<AuditDraft>,
+    /// What is kept of it if it was asked for with an idempotency key.
+    pub outcome: Option<Outcome>,
     /// What is answered once that is durable.
     pub reply: R,
 }
@@ -102,6 +135,9 @@ impl<R> Decided<R> {
         Self {
             events: Vec::new(),
             vault: Vec::new(),
+            rows: Vec::new(),
+            audit: Vec::new(),
+            outcome: None,
             reply,
         }
     }
@@ -110,9 +146,27 @@ impl<R> Decided<R> {
     pub fn event(event: Event, reply: R) -> Self {
         Self {
             events: vec![event],
-            vault: Vec::new(),
-            reply,
+            ..Self::answer(reply)
         }
+    }
+
+    /// Whether there is nothing to write.
+    pub fn changes_nothing(&self) -> bool {
+        self.events.is_empty() && self.vault.is_empty() && self.rows.is_empty() && self.audit.is_empty()
+    }
+
+    /// With an entry in the audit.
+    #[must_use]
+    pub fn audited(mut self, draft: AuditDraft) -> Self {
+        self.audit.push(draft);
+        self
+    }
+
+    /// With what is kept of it if it was asked for with an idempotency key.
+    #[must_use]
+    pub fn coming_to(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
+        self
     }
 }
 
@@ -125,8 +179,18 @@ pub enum Caller {
     Token(PresentedToken),
 }
 
+impl fmt::Display for Caller {
+    /// As the audit names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Management => f.write_str("management"),
+            Self::Token(token) => write!(f, "{}:{}", token.kind, token.jti),
+        }
+    }
+}
+
 /// A token whose signature was verified against the published key of its header's `kid`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentedToken {
     /// Its identifier.
     pub jti: Jti,
@@ -134,6 +198,8 @@ pub struct PresentedToken {
     pub kind: TokenKind,
     /// The key that verified it.
     pub kid: KeyId,
+    /// Its claims, as they were signed.
+    pub payload: Arc<str>,
 }
 
 /// What a caller must be.
@@ -188,22 +254,39 @@ pub(crate) fn check_access(state: &State, caller: &Caller, access: Access, now: 
     }
 }
 
-/// The record of a presented token, if it is live and was signed by the key that its record names: claims signed again by a
-/// retired or stolen key for an existing identifier are worth nothing.
+/// The record of a presented token, if it is live and says what its record says: signed by the key that the record names, with the
+/// very claims. So a token that was signed again by a retired or stolen key, or with wider claims, is worth nothing.
 ///
 /// # Errors
-/// [`Rejection::InvalidCredential`] otherwise.
+/// [`Rejection::CustomerSuspended`], or else [`Rejection::InvalidCredential`].
 pub(crate) fn presented_token<'a>(
     state: &'a State,
     presented: &PresentedToken,
     now: UnixMillis,
 ) -> Result<&'a Token, Rejection> {
-    state
+    let token = state
         .tokens
         .get(presented.jti)
-        .filter(|token| token.kid == presented.kid && token.kind() == presented.kind)
-        .filter(|token| state.liveness(token, now).is_ok())
-        .ok_or(Rejection::InvalidCredential)
+        .filter(|token| token.kid == presented.kid);
+    let token = token.ok_or(Rejection::InvalidCredential)?;
+    state.liveness(token, now).map_err(|dead| match dead {
+        Dead::Suspended => Rejection::CustomerSuspended,
+        Dead::Expired | Dead::Revoked => Rejection::InvalidCredential,
+    })?;
+    let used = matches!(&token.details, Details::Override { event_id, .. } if state.decisions.get(event_id).is_some());
+    if used || !claims_match(state, token, &presented.payload) {
+        return Err(Rejection::InvalidCredential);
+    }
+    Ok(token)
+}
+
+/// Whether these claims are the token's own.
+fn claims_match(state: &State, token: &Token, payload: &str) -> bool {
+    let Some(own) = state.claims_of(token) else {
+        return false;
+    };
+    // Tokens of this version compare byte for byte; those of another may order their claims differently.
+    own == payload || serde_json::from_str::<serde_json::Value>(&own).ok() == serde_json::from_str(payload).ok()
 }
 
 /// A command with who asks for it.
@@ -213,6 +296,36 @@ pub struct Call<C> {
     pub caller: Caller,
     /// The `x-request-id` it came with, for the audit.
     pub request_id: Option<Arc<str>>,
+    /// The idempotency key it came with.
+    pub idempotency: Option<Idempotency>,
     /// What is asked.
     pub command: C,
+}
+
+impl<C> Call<C> {
+    /// A command of the operator.
+    pub const fn management(command: C) -> Self {
+        Self {
+            caller: Caller::Management,
+            request_id: None,
+            idempotency: None,
+            command,
+        }
+    }
+
+    /// The same caller, request and key with another command.
+    pub fn map<D>(self, change: impl FnOnce(C) -> D) -> Call<D> {
+        let Self {
+            caller,
+            request_id,
+            idempotency,
+            command,
+        } = self;
+        Call {
+            caller,
+            request_id,
+            idempotency,
+            command: change(command),
+        }
+    }
 }

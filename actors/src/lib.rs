@@ -18,6 +18,7 @@ pub mod crypto;
 pub mod data_dir;
 pub mod engine;
 pub mod error;
+mod feed;
 pub mod id;
 pub mod journal;
 pub mod limits;

@@ -53,8 +53,8 @@ pub const APPEND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a side row's key as stored: sled keeps up to 256 keys in one index page, which has to stay far below the size
 /// at which sled moves a page to a file that it never syncs.
 pub const SIDE_KEY_BYTES_MAX: usize = 320;
-/// Side changes in one append.
-pub const SIDE_CHANGES_MAX: usize = 4_096;
+/// Side changes in one append: each costs the group that carries it ten to fifteen microseconds.
+pub const SIDE_CHANGES_MAX: usize = 1_000;
 /// Bytes of the fact that an erasure leaves behind.
 pub const ERASURE_FACT_BYTES_MAX: usize = 1_024;
 /// Keys that trimming and erasing delete in one batch while nobody waits.
@@ -63,9 +63,45 @@ pub const CHORE_KEYS_MAX: usize = 1_000;
 pub const CHORE_KEYS_IN_GROUP_MAX: usize = 128;
 /// Recoveries that may wait or run at one time.
 pub const RECOVERIES_MAX: usize = 4_096;
+/// Rows or events that a recovery reads before it lets the other recoveries through.
+pub const RECOVERY_SLICE_MAX: usize = 1_000;
 /// Threads that read tenants back from the store.
 pub const RECOVERY_THREADS: usize = 2;
 /// Rows in the answer of one journal scan.
 pub const SCAN_ROWS_MAX: usize = 1_000;
 /// Bytes that sled may cache.
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Seconds that the record of a call with an idempotency key is kept.
+pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3_600;
+/// Records of calls with an idempotency key that one tenant may have.
+pub const IDEMPOTENCY_RECORDS_MAX: usize = 100_000;
+/// Characters of an idempotency key.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Seconds that a decision on a flagged event is kept.
+pub const DECISIONS_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+/// Tokens that one turn of a walk visits, so that the shard's other tenants come in between.
+pub const WALKED_PER_TURN_MAX: usize = 1_000;
+/// Identifiers in the answer to a cascade.
+pub const REVOKED_LISTED_MAX: usize = 100_000;
+/// Entries in one page of a list.
+pub const PAGE_MAX: usize = 200;
+/// Entries in one page of a list for which no number is asked.
+pub const PAGE_DEFAULT: usize = 50;
+/// Revocations in one answer of the feed.
+pub const FEED_PAGE_MAX: usize = 1_000;
+/// Seconds that a call of the feed may wait.
+pub const FEED_WAIT_SECONDS_MAX: u32 = 30;
+/// Calls of the feed that may wait at one time; further ones are answered at once.
+pub const FEED_WAITERS_MAX: usize = 4_096;
+/// Characters of an action or a resource that is to be authorised.
+pub const AUTHORIZED_CHARS_MAX: usize = 4_096;
+/// Mint requests in one batch.
+pub const BATCH_MAX: usize = 100;
+/// Rows that nobody needs any more deleted with one append.
+pub const GARBAGE_PER_APPEND_MAX: usize = 64;
+/// Seconds that the audit is kept.
+pub const AUDIT_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+/// Presented tokens whose signature is remembered as verified.
+pub const VERIFIED_TOKENS_MAX: usize = 32_768;
+/// Turns that one page of a list may take.
+pub const LIST_TURNS_MAX: usize = 20;
