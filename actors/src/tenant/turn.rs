@@ -37,7 +37,8 @@ pub(crate) struct Pending<R> {
     answer: Option<oneshot::Sender<Result<R, Failure>>>,
     /// Whether it has been handed to the journal.
     appended: bool,
-    _permit: Permit,
+    /// Held until just before the answer leaves.
+    permit: Option<Permit>,
 }
 
 impl<R> Pending<R> {
@@ -47,7 +48,7 @@ impl<R> Pending<R> {
             Self {
                 answer: Some(answer),
                 appended: false,
-                _permit: permit,
+                permit: Some(permit),
             },
             answered,
         )
@@ -58,6 +59,8 @@ impl<R> Pending<R> {
     }
 
     fn send(&mut self, result: Result<R, Failure>) {
+        // First, so that who calls again as soon as it is answered does not meet its own permit.
+        drop(self.permit.take());
         if let Some(answer) = self.answer.take() {
             // A caller that has gone away needs no answer.
             let _ = answer.send(result);
