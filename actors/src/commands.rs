@@ -216,3 +216,14 @@ pub struct Call<C> {
     /// What is asked.
     pub command: C,
 }
+
+impl<C> Call<C> {
+    /// A call in the operator's name: what a program asks that runs the engine in its own process.
+    pub const fn management(command: C) -> Self {
+        Self {
+            caller: Caller::Management,
+            request_id: None,
+            command,
+        }
+    }
+}

@@ -15,7 +15,7 @@ pub use threads::StartError;
 use threads::Threads;
 
 use crate::clock::{Clock, SystemClock, UnixMillis, fresh_uuid};
-use crate::commands::{Call, Caller, Command, FindKey, PresentedToken, Rules};
+use crate::commands::{Call, Command, FindKey, PresentedToken, Rules};
 use crate::crypto::seal::{MasterKey, Sealer};
 use crate::error::{Failure, Overload};
 use crate::id::{CustomerId, Jti};
@@ -137,15 +137,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::execute`].
     pub async fn manage<C: Command>(&self, customer: CustomerId, command: C) -> Result<C::Reply, Failure> {
-        self.execute(
-            customer,
-            Call {
-                caller: Caller::Management,
-                request_id: None,
-                command,
-            },
-        )
-        .await
+        self.execute(customer, Call::management(command)).await
     }
 
     /// Verifies the signature of a presented token. Whether the token is live is for the command that it comes with: a forged
