@@ -111,6 +111,7 @@ impl Identity {
         Call {
             caller,
             request_id: self.request_id.clone(),
+            idempotency: None,
             command,
         }
     }

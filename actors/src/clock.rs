@@ -112,6 +112,11 @@ pub fn fresh_uuid(now: UnixMillis) -> Uuid {
     Uuid::new_v7(Timestamp::from_unix(NoContext, millis / 1_000, nanos))
 }
 
+/// A fresh identifier of the form that the permission family shows: the prefix and 32 characters that are mostly random.
+pub fn prefixed_id(prefix: &str, now: UnixMillis) -> String {
+    format!("{prefix}{}", fresh_uuid(now).simple())
+}
+
 /// A clock that tests set and move.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug)]

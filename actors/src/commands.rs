@@ -12,12 +12,13 @@ mod mint_subagent;
 mod public_keys;
 mod rotate_signing_key;
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use authenticate::{Authenticate, FindKey};
 pub use create_signing_key::CreateSigningKey;
 pub use mint_agent::MintAgent;
-pub use mint_app::{MintApp, PrepareApp, PreparedApp};
+pub use mint_app::{MintApp, Preparation, PrepareApp, PreparedApp};
 pub use mint_bearer::{BearerParent, MintBearer};
 pub use mint_override::MintOverride;
 pub use mint_session::{MintSession, SessionParent};
@@ -28,7 +29,9 @@ pub use rotate_signing_key::{KeyInfo, NewKey, RotateSigningKey};
 use crate::clock::UnixMillis;
 use crate::id::{Jti, KeyId};
 use crate::limits::LIVE_TOKENS_MAX;
+use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
+use crate::tenant::idempotency::{Idempotency, Outcome};
 use crate::tenant::tokens::{Details, Token};
 use crate::tenant::vault::VaultChange;
 use crate::tenant::{Needed, Rejection, State};
@@ -50,6 +53,14 @@ pub trait Command: Send + 'static {
     /// # Errors
     /// A [`Rejection`] says which rule forbids it.
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<Self::Reply>, Rejection>;
+
+    /// The answer to a repetition of a call that was made with an idempotency key.
+    ///
+    /// # Errors
+    /// [`Rejection::IdempotentResultGone`] if what it came to is dead since.
+    fn repeat(&self, _state: &State, _moment: &Moment<'_>, _outcome: &Outcome) -> Result<Self::Reply, Rejection> {
+        Err(Rejection::IdempotentResultGone)
+    }
 }
 
 /// The time and the settings that a command is decided by.
@@ -92,6 +103,10 @@ pub struct Decided<R> {
     pub events: Vec<Event>,
     /// What changes in the vault, in the same batch.
     pub vault: Vec<VaultChange>,
+    /// What the audit says of it, in the same batch.
+    pub audit: Vec<AuditDraft>,
+    /// What is kept of it if it was asked for with an idempotency key.
+    pub outcome: Option<Outcome>,
     /// What is answered once that is durable.
     pub reply: R,
 }
@@ -102,6 +117,8 @@ impl<R> Decided<R> {
         Self {
             events: Vec::new(),
             vault: Vec::new(),
+            audit: Vec::new(),
+            outcome: None,
             reply,
         }
     }
@@ -110,9 +127,22 @@ impl<R> Decided<R> {
     pub fn event(event: Event, reply: R) -> Self {
         Self {
             events: vec![event],
-            vault: Vec::new(),
-            reply,
+            ..Self::answer(reply)
         }
+    }
+
+    /// With an entry in the audit.
+    #[must_use]
+    pub fn audited(mut self, draft: AuditDraft) -> Self {
+        self.audit.push(draft);
+        self
+    }
+
+    /// With what is kept of it if it was asked for with an idempotency key.
+    #[must_use]
+    pub fn coming_to(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
+        self
     }
 }
 
@@ -123,6 +153,16 @@ pub enum Caller {
     Management,
     /// The holder of a token whose signature was verified; whether it is live is the tenant's to say.
     Token(PresentedToken),
+}
+
+impl fmt::Display for Caller {
+    /// As the audit names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Management => f.write_str("management"),
+            Self::Token(token) => write!(f, "{}:{}", token.kind, token.jti),
+        }
+    }
 }
 
 /// A token whose signature was verified against the published key of its header's `kid`.
@@ -213,6 +253,8 @@ pub struct Call<C> {
     pub caller: Caller,
     /// The `x-request-id` it came with, for the audit.
     pub request_id: Option<Arc<str>>,
+    /// The idempotency key it came with.
+    pub idempotency: Option<Idempotency>,
     /// What is asked.
     pub command: C,
 }
@@ -223,7 +265,24 @@ impl<C> Call<C> {
         Self {
             caller: Caller::Management,
             request_id: None,
+            idempotency: None,
             command,
+        }
+    }
+
+    /// The same caller, request and key with another command.
+    pub fn map<D>(self, change: impl FnOnce(C) -> D) -> Call<D> {
+        let Self {
+            caller,
+            request_id,
+            idempotency,
+            command,
+        } = self;
+        Call {
+            caller,
+            request_id,
+            idempotency,
+            command: change(command),
         }
     }
 }

@@ -168,15 +168,21 @@ impl DataDir {
     }
 }
 
-/// Creates a directory that only its owner may enter, and its parents, and makes its name durable.
+/// Creates a directory that only its owner may enter, with its parents, each durable in its own.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // A relative path of one part has the working directory as its parent.
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+    // A relative path of one part has the working directory as parent.
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    create_dir(parent)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => File::open(parent)?.sync_all(),
+    }
 }
 
 fn options() -> OpenOptions {

@@ -3,10 +3,11 @@
 //! It knows customers, sequence numbers and rows, not what events mean.
 //!
 //! - `lease`: the right to write, what is appended, and what comes of it
-//! - `writer`: the one thread that writes; `group`: what it writes together; `chores`: what it deletes between groups
+//! - `writer`: the one thread that writes; `admission`: what it lets in; `group`: what it writes together; `chores`: what it deletes between groups
 //! - `recovery`: reading a tenant back, behind a fence in the writer's own queue; `reading`: reads beside the queue
 //! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer; `sled_store`: the embedded one
 //! - `inspection`: a stopped store, opened only to be read
+//! - `format`: the version of a whole store; `status`: how the journal is
 //! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand
 //!
 //! **Invariants.** *Durable first*: a completion is called after the batch, the store's flush and the `fdatasync`, in this order.
@@ -14,9 +15,11 @@
 //! after a failed write or sync nothing is tried again, and everyone learns `Failed`. *Never half*: what is read back is checked for
 //! damage and gaps, and is an error that names tenant and sequence, or right. *No memory for the idle*: a released tenant leaves nothing.
 
+mod admission;
 mod chores;
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
+mod format;
 mod group;
 mod inspection;
 mod keys;
@@ -26,6 +29,7 @@ mod record;
 mod recovery;
 mod shared;
 mod sled_store;
+mod status;
 mod store;
 mod writer;
 
@@ -45,6 +49,7 @@ pub use lease::{Append, AppendError, Completion, Lease, Refusal, SideChange};
 pub use record::Events;
 pub use recovery::{RecoverError, Recovery};
 pub use sled_store::OpenError;
+pub use status::Status;
 pub use store::{Direction, Store, StoreError, Visit, WriteBatch};
 
 use crate::data_dir::DataDir;
@@ -55,9 +60,6 @@ use recovery::{RecoverJob, Task};
 use shared::Shared;
 use sled_store::SledStore;
 use writer::{Entry, OnFailure, StorageCheck, Writer};
-
-/// Version of the layout of keys and values.
-const FORMAT: u32 = 1;
 
 /// How a journal is to work.
 pub struct JournalOptions {
@@ -109,39 +111,6 @@ pub enum ReadError {
     Closed,
 }
 
-/// How the journal is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Why the journal has failed; then it is for ever.
-    pub failed: Option<String>,
-    /// Free space is below the least.
-    pub storage_low: bool,
-    /// Free bytes at the last look, if the store can tell.
-    pub free_bytes: Option<u64>,
-    /// Entries that wait for the journal's thread.
-    pub queued: usize,
-    /// Recoveries that wait or run.
-    pub recoveries: usize,
-    /// Groups made durable.
-    pub groups: u64,
-    /// Events made durable.
-    pub events: u64,
-    /// Keys written or deleted.
-    pub keys: u64,
-    /// Bytes of keys and values written.
-    pub bytes: u64,
-    /// Appends refused.
-    pub refused: u64,
-    /// Microseconds from batch to durable, of the last group.
-    pub commit_micros_last: u64,
-    /// Microseconds from batch to durable, of all groups.
-    pub commit_micros_total: u64,
-    /// Microseconds of the sync (`fdatasync`) alone, of the last group.
-    pub sync_micros_last: u64,
-    /// Microseconds of the sync (`fdatasync`) alone, of all groups.
-    pub sync_micros_total: u64,
-}
-
 /// A handle of the journal. Clones are cheap, and none of its calls but the reads ever waits.
 #[derive(Clone)]
 pub struct Journal {
@@ -164,7 +133,7 @@ impl Journal {
     /// # Errors
     /// As for [`open`](Self::open), if the store is no journal's or its threads cannot be started.
     pub fn with_store(store: Arc<dyn Store>, options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
-        check_format(store.as_ref())?;
+        format::check(store.as_ref())?;
         let chores = Chores::load(store.as_ref()).map_err(open_error)?;
         let (entries, entry_queue) = channel();
         let (tasks, task_queue) = channel();
@@ -290,25 +259,7 @@ impl Journal {
 
     /// How the journal is.
     pub fn status(&self) -> Status {
-        let shared = &self.shared;
-        let counters = &shared.counters;
-        let free_bytes = shared.free_bytes.load(Ordering::Relaxed);
-        Status {
-            failed: shared.failed.get().cloned(),
-            storage_low: self.is_storage_low(),
-            free_bytes: (free_bytes != u64::MAX).then_some(free_bytes),
-            queued: shared.queued.load(Ordering::Relaxed),
-            recoveries: shared.recoveries.load(Ordering::Relaxed),
-            groups: counters.groups.load(Ordering::Relaxed),
-            events: counters.events.load(Ordering::Relaxed),
-            keys: counters.keys.load(Ordering::Relaxed),
-            bytes: counters.bytes.load(Ordering::Relaxed),
-            refused: counters.refused.load(Ordering::Relaxed),
-            commit_micros_last: counters.commit_micros_last.load(Ordering::Relaxed),
-            commit_micros_total: counters.commit_micros_total.load(Ordering::Relaxed),
-            sync_micros_last: counters.sync_micros_last.load(Ordering::Relaxed),
-            sync_micros_total: counters.sync_micros_total.load(Ordering::Relaxed),
-        }
+        Status::of(&self.shared)
     }
 
     /// What an entry comes to that the journal's thread never got.
@@ -382,50 +333,6 @@ fn open_error(error: ReadError) -> OpenError {
         ReadError::Corrupt(what) => OpenError::Corrupt(what),
         ReadError::Store(_) | ReadError::Failed(_) | ReadError::Closed => OpenError::Store(error.to_string()),
     }
-}
-
-/// Refuses a store of another version, marks a new one.
-fn check_format(store: &dyn Store) -> Result<(), OpenError> {
-    let failed = |error: StoreError| OpenError::Store(error.0);
-    if let Some(stored) = store.get(keys::FORMAT).map_err(failed)? {
-        let damaged = |what: String| OpenError::Corrupt(format!("format row: {what}"));
-        let payload = match record::open_sealed(keys::FORMAT, &stored) {
-            Ok(payload) => payload,
-            Err(record::Damage::Version(found)) => {
-                return Err(OpenError::Format {
-                    found: found.into(),
-                    expected: FORMAT,
-                });
-            }
-            Err(damage) => return Err(damaged(damage.to_string())),
-        };
-        let found = payload
-            .try_into()
-            .map(u32::from_be_bytes)
-            .map_err(|_| damaged("wrong length".to_owned()))?;
-        return if found == FORMAT {
-            Ok(())
-        } else {
-            Err(OpenError::Format {
-                found,
-                expected: FORMAT,
-            })
-        };
-    }
-    let mut empty = true;
-    store
-        .scan(&[0], &[0xff], Direction::Up, &mut |_, _| {
-            empty = false;
-            Visit::Stop
-        })
-        .map_err(failed)?;
-    if !empty {
-        return Err(OpenError::Corrupt("there is data without a format row".to_owned()));
-    }
-    let mut batch = WriteBatch::default();
-    record::put_sealed(&mut batch, keys::FORMAT, &FORMAT.to_be_bytes());
-    store.apply(&batch).map_err(failed)?;
-    store.sync().map_err(failed)
 }
 
 #[cfg(test)]

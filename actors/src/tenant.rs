@@ -2,7 +2,9 @@
 //! owns it.
 
 pub(crate) mod actor;
+pub mod audit;
 pub mod event;
+pub mod idempotency;
 pub mod keys;
 pub(crate) mod minting;
 pub(crate) mod recovery;

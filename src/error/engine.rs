@@ -87,6 +87,22 @@ impl From<Rejection> for ApiError {
             Rejection::TokenLimit { .. } => {
                 Self::refusal(429, "token_limit", "Too many tokens", detail).with_retry_after(TOKEN_LIMIT_RETRY_SECONDS)
             }
+            Rejection::IdempotencyMismatch => Self::refusal(
+                422,
+                "idempotency_key_reused",
+                "The idempotency key was used before",
+                detail,
+            ),
+            Rejection::IdempotentResultGone => Self::refusal(
+                409,
+                "idempotent_result_gone",
+                "The result is no longer in force",
+                detail,
+            ),
+            Rejection::IdempotencyLimit => {
+                let refused = Self::refusal(429, "idempotency_limit", "Too many idempotency keys", detail);
+                refused.with_retry_after(TOKEN_LIMIT_RETRY_SECONDS)
+            }
             Rejection::KeyChanged => Self::unavailable(detail),
         }
     }

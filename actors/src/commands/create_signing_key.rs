@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Access, Command, Decided, KeyInfo, Moment, NewKey};
 use crate::crypto::sealed::SealedSecret;
+use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
+use crate::tenant::idempotency::Outcome;
 use crate::tenant::vault::VaultChange;
 use crate::tenant::{Rejection, State};
 use crate::token::Scope;
@@ -41,10 +43,15 @@ impl Command for CreateSigningKey {
             vault.push(VaultChange::PutOverrideSecret(self.override_secret));
         }
         let reply = KeyInfo::of(&made, moment.now);
-        Ok(Decided {
-            events: vec![Event::SigningKeyCreated(made)],
-            vault,
-            reply,
-        })
+        let audit = AuditDraft::new("signing_key.created", made.kid);
+        let outcome = Outcome::Key(made.kid);
+        let decided = Decided::event(Event::SigningKeyCreated(made), reply)
+            .audited(audit)
+            .coming_to(outcome);
+        Ok(Decided { vault, ..decided })
+    }
+
+    fn repeat(&self, state: &State, _moment: &Moment<'_>, outcome: &Outcome) -> Result<KeyInfo, Rejection> {
+        KeyInfo::again(state, outcome)
     }
 }

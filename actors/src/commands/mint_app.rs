@@ -9,14 +9,25 @@ use super::{Access, Command, Decided, Moment};
 use crate::clock::UnixSeconds;
 use crate::crypto::sealed::SealedKey;
 use crate::id::{CustomerId, Jti, KeyId, Name};
+use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::{Event, Mint, MintDetails};
-use crate::tenant::minting::{Minting, ttl_seconds};
+use crate::tenant::idempotency::Outcome;
+use crate::tenant::minting::{Minting, granted_again, ttl_seconds};
 use crate::tenant::state::expiry;
 use crate::tenant::{Rejection, State};
 use crate::token::{Scopes, TokenGrant, TokenHashDigest, TokenKind};
 
 /// Seconds between preparing and recording an app token, after which it has to be prepared again.
 const PREPARED_SECONDS_MAX: i64 = 60;
+
+/// What preparing an app token comes to.
+#[derive(Clone, Debug)]
+pub enum Preparation {
+    /// A token that can be signed.
+    New(PreparedApp),
+    /// The token of an earlier call with the same idempotency key.
+    Repeated(TokenGrant),
+}
 
 /// Asks which key would sign an app token now, and for how long.
 #[derive(Clone, Debug)]
@@ -72,18 +83,18 @@ impl PreparedApp {
 }
 
 impl Command for PrepareApp {
-    type Reply = PreparedApp;
+    type Reply = Preparation;
 
     fn access(&self) -> Access {
         Access::Admin
     }
 
-    fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<PreparedApp>, Rejection> {
+    fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<Preparation>, Rejection> {
         let ttl = ttl_seconds(TokenKind::App, self.ttl_days, Some(moment.rules.default_app_ttl_days))?;
         Minting::begin(state, moment)?;
         let (record, key) = state.signing_key(moment.now)?;
         let issued_at = moment.now.seconds();
-        Ok(Decided::answer(PreparedApp {
+        Ok(Decided::answer(Preparation::New(PreparedApp {
             customer: state.customer(),
             jti: self.jti,
             name: self.name,
@@ -92,7 +103,11 @@ impl Command for PrepareApp {
             key: Arc::clone(key),
             issued_at,
             expires_at: expiry(issued_at, ttl, None),
-        }))
+        })))
+    }
+
+    fn repeat(&self, state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<Preparation, Rejection> {
+        granted_again(state, moment, outcome).map(Preparation::Repeated)
     }
 }
 
@@ -120,6 +135,13 @@ impl Command for MintApp {
             return Err(Rejection::KeyChanged);
         }
         let grant = self.prepared.grant(self.hash);
-        Ok(Decided::event(Event::TokenMinted(self.prepared.mint(self.hash)), grant))
+        let audit = AuditDraft::new("app_token.minted", grant.jti());
+        let outcome = Outcome::Minted(grant.jti());
+        let event = Event::TokenMinted(self.prepared.mint(self.hash));
+        Ok(Decided::event(event, grant).audited(audit).coming_to(outcome))
+    }
+
+    fn repeat(&self, state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<TokenGrant, Rejection> {
+        granted_again(state, moment, outcome)
     }
 }

@@ -3,7 +3,8 @@
 use super::{Access, Command, Decided, Moment};
 use crate::id::Jti;
 use crate::tenant::event::MintDetails;
-use crate::tenant::minting::{Allowed, Minting, ttl_seconds};
+use crate::tenant::idempotency::Outcome;
+use crate::tenant::minting::{Allowed, Minting, granted_again, ttl_seconds};
 use crate::tenant::state::ParentQuery;
 use crate::tenant::tokens::Token;
 use crate::tenant::{Rejection, State};
@@ -86,5 +87,9 @@ impl Command for MintBearer {
             details,
             policy: None,
         }))
+    }
+
+    fn repeat(&self, state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<TokenGrant, Rejection> {
+        granted_again(state, moment, outcome)
     }
 }

@@ -4,7 +4,8 @@ use super::{Access, Command, Decided, Moment};
 use crate::id::{EventId, Jti};
 use crate::limits::REASON_CHARS_MAX;
 use crate::tenant::event::MintDetails;
-use crate::tenant::minting::{Allowed, Minting, ttl_seconds};
+use crate::tenant::idempotency::Outcome;
+use crate::tenant::minting::{Allowed, Minting, granted_again, ttl_seconds};
 use crate::tenant::state::ParentQuery;
 use crate::tenant::{Rejection, State};
 use crate::token::{DecisionSet, TokenGrant, TokenKind};
@@ -74,5 +75,9 @@ impl Command for MintOverride {
             details,
             policy: None,
         }))
+    }
+
+    fn repeat(&self, state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<TokenGrant, Rejection> {
+        granted_again(state, moment, outcome)
     }
 }

@@ -4,7 +4,8 @@ use super::{Access, Command, Decided, Moment};
 use crate::id::{Jti, SessionId};
 use crate::limits::SESSION_EVENTS_MAX;
 use crate::tenant::event::MintDetails;
-use crate::tenant::minting::{Allowed, Minting, ttl_seconds};
+use crate::tenant::idempotency::Outcome;
+use crate::tenant::minting::{Allowed, Minting, granted_again, ttl_seconds};
 use crate::tenant::state::ParentQuery;
 use crate::tenant::{Rejection, State};
 use crate::token::{TokenGrant, TokenKind};
@@ -86,5 +87,9 @@ impl Command for MintSession {
             details,
             policy: None,
         }))
+    }
+
+    fn repeat(&self, state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<TokenGrant, Rejection> {
+        granted_again(state, moment, outcome)
     }
 }

@@ -6,7 +6,8 @@ use super::{Access, Command, Decided, Moment};
 use crate::id::{AgentId, Jti, Name};
 use crate::rbac::PolicyRequest;
 use crate::tenant::event::MintDetails;
-use crate::tenant::minting::{Allowed, Minting, ttl_seconds};
+use crate::tenant::idempotency::Outcome;
+use crate::tenant::minting::{Allowed, Minting, granted_again, ttl_seconds};
 use crate::tenant::state::ParentQuery;
 use crate::tenant::{Rejection, State};
 use crate::token::{TokenGrant, TokenKind};
@@ -75,5 +76,9 @@ impl Command for MintSubagent {
             details,
             policy: Some(policy),
         }))
+    }
+
+    fn repeat(&self, state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<TokenGrant, Rejection> {
+        granted_again(state, moment, outcome)
     }
 }

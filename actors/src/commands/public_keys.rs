@@ -33,13 +33,7 @@ impl Command for PublicKeys {
     }
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<PublishedKeys>, Rejection> {
-        let keys = state.keys.published(moment.now).into_iter();
-        let keys = keys.map(|key| KeyInfo {
-            kid: key.kid,
-            public: key.public,
-            created_at: key.created_at,
-            signs_from: key.signs_from,
-        });
+        let keys = state.keys.published(moment.now).into_iter().map(KeyInfo::from);
         let first_is_active = state.keys.active(moment.now).is_some();
         Ok(Decided::answer(PublishedKeys {
             keys: keys.collect(),

@@ -8,7 +8,10 @@ use crate::clock::UnixMillis;
 use crate::crypto::keys::PublicKey;
 use crate::crypto::sealed::SealedKey;
 use crate::id::KeyId;
+use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::{Event, KeyMade};
+use crate::tenant::idempotency::Outcome;
+use crate::tenant::keys::SigningKeyRecord;
 use crate::tenant::vault::VaultChange;
 use crate::tenant::{Rejection, State};
 use crate::token::Scope;
@@ -48,12 +51,35 @@ pub struct KeyInfo {
 }
 
 impl KeyInfo {
+    /// What was answered about a key that an earlier call with the same idempotency key made.
+    pub(super) fn again(state: &State, outcome: &Outcome) -> Result<Self, Rejection> {
+        match outcome {
+            Outcome::Key(kid) => state
+                .keys
+                .get(*kid)
+                .map(Self::from)
+                .ok_or(Rejection::IdempotentResultGone),
+            _ => Err(Rejection::IdempotentResultGone),
+        }
+    }
+
     pub(super) const fn of(made: &KeyMade, created_at: UnixMillis) -> Self {
         Self {
             kid: made.kid,
             public: made.public,
             created_at,
             signs_from: made.signs_from,
+        }
+    }
+}
+
+impl From<&SigningKeyRecord> for KeyInfo {
+    fn from(key: &SigningKeyRecord) -> Self {
+        Self {
+            kid: key.kid,
+            public: key.public,
+            created_at: key.created_at,
+            signs_from: key.signs_from,
         }
     }
 }
@@ -90,18 +116,17 @@ impl Command for RotateSigningKey {
                 });
             }
             let reply = KeyInfo {
-                kid: waiting.kid,
-                public: waiting.public,
-                created_at: waiting.created_at,
                 signs_from: now,
+                ..KeyInfo::from(waiting)
             };
-            return Ok(Decided::event(
-                Event::SigningKeyPromoted {
-                    previous: self.kid,
-                    kid: waiting.kid,
-                },
-                reply,
-            ));
+            let audit = AuditDraft::new("signing_key.promoted", waiting.kid);
+            let event = Event::SigningKeyPromoted {
+                previous: self.kid,
+                kid: waiting.kid,
+            };
+            return Ok(Decided::event(event, reply)
+                .audited(audit)
+                .coming_to(Outcome::Key(waiting.kid)));
         }
         let ahead = if self.immediate {
             0
@@ -112,13 +137,20 @@ impl Command for RotateSigningKey {
             .new
             .made(now.plus_seconds(i64::try_from(ahead).unwrap_or(i64::MAX)));
         let reply = KeyInfo::of(&made, now);
+        let audit = AuditDraft::new("signing_key.rotated", made.kid);
+        let outcome = Outcome::Key(made.kid);
+        let event = Event::SigningKeyRotated {
+            previous: self.kid,
+            new: made,
+        };
+        let vault = vec![VaultChange::PutSigningKey(self.new.sealed)];
         Ok(Decided {
-            events: vec![Event::SigningKeyRotated {
-                previous: self.kid,
-                new: made,
-            }],
-            vault: vec![VaultChange::PutSigningKey(self.new.sealed)],
-            reply,
+            vault,
+            ..Decided::event(event, reply).audited(audit).coming_to(outcome)
         })
+    }
+
+    fn repeat(&self, state: &State, _moment: &Moment<'_>, outcome: &Outcome) -> Result<KeyInfo, Rejection> {
+        KeyInfo::again(state, outcome)
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::clock::fresh_uuid;
-use crate::commands::{Call, Command, CreateSigningKey, KeyInfo, MintApp, NewKey, PrepareApp, RotateSigningKey};
+use crate::commands::{
+    Call, Command, CreateSigningKey, KeyInfo, MintApp, NewKey, Preparation, PrepareApp, RotateSigningKey,
+};
 use crate::crypto::sealed::{SealedKey, SealedSecret};
 use crate::error::Failure;
 use crate::id::{CustomerId, KeyId, Name};
@@ -46,8 +48,7 @@ impl Engine {
         C: Command<Reply = TokenGrant>,
     {
         let grant = self.execute(customer, call).await?;
-        let signed = self.sign(&grant)?;
-        Ok(Minted { grant, signed })
+        self.signed(grant)
     }
 
     /// Mints an app token. Its string is signed before it is recorded, because what is recorded is its hash.
@@ -55,35 +56,28 @@ impl Engine {
     /// # Errors
     /// As [`Engine::mint`].
     pub async fn mint_app(&self, customer: CustomerId, call: Call<NewApp>) -> Result<Minted, Failure> {
-        let Call {
-            caller,
-            request_id,
-            command: NewApp { name, scopes, ttl_days },
-        } = call;
-        let command = PrepareApp {
-            jti: self.fresh_jti(),
+        let jti = self.fresh_jti();
+        let call = call.map(|NewApp { name, scopes, ttl_days }| PrepareApp {
+            jti,
             name,
             scopes,
             ttl_days,
-        };
+        });
         let mut preparations = 0;
         loop {
             preparations += 1;
-            let prepare = Call {
-                caller: caller.clone(),
-                request_id: request_id.clone(),
-                command: command.clone(),
+            let prepared = match self.execute(customer, call.clone()).await? {
+                Preparation::New(prepared) => prepared,
+                Preparation::Repeated(grant) => return self.signed(grant),
             };
-            let prepared = self.execute(customer, prepare).await?;
             let signed = self.sign(&prepared.unrecorded_grant())?;
             let hash = TokenHashDigest::of(&token_hash(signed.token()));
-            let record = Call {
-                caller: caller.clone(),
-                request_id: request_id.clone(),
-                command: MintApp { prepared, hash },
-            };
-            match self.execute(customer, record).await {
-                Ok(grant) => return Ok(Minted { grant, signed }),
+            match self
+                .execute(customer, call.clone().map(|_| MintApp { prepared, hash }))
+                .await
+            {
+                // A call with the same idempotency key may have been recorded meanwhile: then its token is the answer.
+                Ok(grant) => return self.signed(grant),
                 Err(Failure::Rejected(Rejection::KeyChanged)) if preparations < PREPARATIONS_MAX => {}
                 Err(failure) => return Err(failure),
             }
@@ -97,24 +91,9 @@ impl Engine {
     pub async fn create_signing_key(&self, customer: CustomerId, call: Call<()>) -> Result<KeyInfo, Failure> {
         let key = self.new_key(customer)?;
         let secret = SealedSecret::generate(self.sealer(), customer).map_err(|_| Failure::Crypto)?;
-        let command = CreateSigningKey {
-            key,
-            override_secret: Arc::new(secret),
-        };
-        let Call {
-            caller,
-            request_id,
-            command: (),
-        } = call;
-        self.execute(
-            customer,
-            Call {
-                caller,
-                request_id,
-                command,
-            },
-        )
-        .await
+        let override_secret = Arc::new(secret);
+        self.execute(customer, call.map(|()| CreateSigningKey { key, override_secret }))
+            .await
     }
 
     /// Replaces the active signing key `kid`; the new one signs after it has been published long enough, or `immediate`ly.
@@ -128,25 +107,9 @@ impl Engine {
         kid: KeyId,
         immediate: bool,
     ) -> Result<KeyInfo, Failure> {
-        let command = RotateSigningKey {
-            kid,
-            immediate,
-            new: self.new_key(customer)?,
-        };
-        let Call {
-            caller,
-            request_id,
-            command: (),
-        } = call;
-        self.execute(
-            customer,
-            Call {
-                caller,
-                request_id,
-                command,
-            },
-        )
-        .await
+        let new = self.new_key(customer)?;
+        self.execute(customer, call.map(|()| RotateSigningKey { kid, immediate, new }))
+            .await
     }
 
     /// Signs what was granted, on this thread.
@@ -158,6 +121,11 @@ impl Engine {
             tracing::error!(%error, jti = %grant.jti(), "a recorded token could not be signed");
             Failure::Crypto
         })
+    }
+
+    fn signed(&self, grant: TokenGrant) -> Result<Minted, Failure> {
+        let signed = self.sign(&grant)?;
+        Ok(Minted { grant, signed })
     }
 
     fn new_key(&self, customer: CustomerId) -> Result<NewKey, Failure> {

@@ -5,7 +5,7 @@ use super::reading::{self, corrupt, each_row};
 use super::record::Record;
 use super::sled_store::SledStore;
 use super::store::{Store, Visit};
-use super::{OpenError, ReadError, check_format};
+use super::{OpenError, ReadError, format};
 use crate::data_dir::DataDir;
 use crate::id::CustomerId;
 use crate::limits::SCAN_ROWS_MAX;
@@ -23,7 +23,7 @@ impl StoppedJournal {
     /// As for [`Journal::open`](super::Journal::open).
     pub fn open(data_dir: DataDir) -> Result<Self, OpenError> {
         let store = SledStore::open(data_dir)?;
-        check_format(&store)?;
+        format::check(&store)?;
         Ok(Self { store: Box::new(store) })
     }
 

@@ -14,7 +14,7 @@ use super::shared::Shared;
 use super::store::{Store, Visit};
 use super::writer::Entry;
 use crate::id::CustomerId;
-use crate::limits::RECOVERIES_MAX;
+use crate::limits::{RECOVERIES_MAX, RECOVERY_SLICE_MAX};
 
 /// Takes a tenant's rows, then its secrets, then its events in order. All but `finish` run on a recovery thread.
 pub trait Recovery: Send {
@@ -149,12 +149,32 @@ pub(super) struct Fenced {
     pub(super) last: u64,
 }
 
+/// Where a recovery goes on after a slice.
+#[derive(Default)]
+pub(super) struct Cursor {
+    phase: Phase,
+    /// The key to go on from; empty at the beginning of a phase.
+    from: Vec<u8>,
+    /// The last sequence that was given out.
+    last: Option<u64>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Phase {
+    #[default]
+    Rows,
+    Secrets,
+    Events,
+    Done,
+}
+
 /// Work for a recovery thread.
 pub(super) enum Task {
     /// Find out whether the tenant exists, before the writer is bothered.
     Lookup(RecoverJob),
-    /// Give out everything: the fence has passed.
-    Stream(RecoverJob, Fenced),
+    /// Give out a slice of a tenant: the fence has passed. What is left goes to the end of the queue, so that a huge tenant does not keep
+    /// the small ones waiting.
+    Stream(RecoverJob, Fenced, Cursor),
     /// Only give the answer, so that the journal thread need not.
     Answer(RecoverJob, Result<Option<Lease>, RecoverError>),
     /// End this thread.
@@ -168,7 +188,7 @@ pub(super) fn serve(shared: &Arc<Shared>, store: &dyn Store, tasks: &Mutex<Recei
         let task = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match task {
             Ok(Task::Lookup(job)) => look_up(shared, store, job),
-            Ok(Task::Stream(job, fenced)) => stream(shared, store, job, &fenced),
+            Ok(Task::Stream(job, fenced, cursor)) => stream(shared, store, job, fenced, cursor),
             Ok(Task::Answer(job, outcome)) => job.finish(outcome),
             Ok(Task::Stop) | Err(_) => return,
         }
@@ -191,70 +211,121 @@ fn look_up(shared: &Shared, store: &dyn Store, job: RecoverJob) {
     }
 }
 
-fn stream(shared: &Shared, store: &dyn Store, mut job: RecoverJob, fenced: &Fenced) {
+fn stream(shared: &Shared, store: &dyn Store, mut job: RecoverJob, fenced: Fenced, mut cursor: Cursor) {
     let tenant = job.tenant;
-    let streamed = match job.recovery.as_deref_mut() {
-        Some(recovery) => catch_unwind(AssertUnwindSafe(|| give_out(store, tenant, fenced, recovery)))
-            .unwrap_or(Err(RecoverError::Panicked(tenant))),
-        None => return,
+    let Some(recovery) = job.recovery.as_deref_mut() else {
+        return;
     };
+    let streamed = catch_unwind(AssertUnwindSafe(|| give_out(store, &fenced, &mut cursor, recovery)))
+        .unwrap_or(Err(RecoverError::Panicked(tenant)));
     // An erasure deletes under our feet, so what went wrong may be its doing.
-    let outcome = if fenced.lease.is_fenced() {
+    let streamed = if fenced.lease.is_fenced() {
         Err(RecoverError::Superseded(tenant))
     } else {
         streamed
     };
-    match outcome {
-        Ok(()) => job.finish(Ok(Some(fenced.lease.clone()))),
+    match streamed {
+        Ok(()) if matches!(cursor.phase, Phase::Done) => job.finish(Ok(Some(fenced.lease))),
+        Ok(()) => drop(shared.tasks.send(Task::Stream(job, fenced, cursor))),
         Err(error) => {
             // Nobody will ever use this lease, so the writer need not remember the tenant.
-            drop(shared.send(Entry::Release(fenced.lease.clone())));
+            drop(shared.send(Entry::Release(fenced.lease)));
             job.finish(Err(error));
         }
     }
 }
 
-/// Gives out rows, secrets and events.
+/// Gives out the next slice.
 fn give_out(
     store: &dyn Store,
-    tenant: CustomerId,
     fenced: &Fenced,
+    cursor: &mut Cursor,
     recovery: &mut dyn Recovery,
 ) -> Result<(), RecoverError> {
-    let rejected = |reason| RecoverError::Rejected { tenant, reason };
-    for space in [Space::Row, Space::Vault] {
-        let from = keys::prefix(space.byte(), tenant);
-        let to = keys::prefix_end(space.byte(), tenant);
-        each_row(
-            store,
-            tenant,
-            space.name(),
-            &from,
-            &to,
-            |row_key, value| -> Result<Visit, RecoverError> {
-                let key = keys::side_caller_key(row_key)
-                    .ok_or_else(|| corrupt(tenant, space.name(), row_key, "the key is malformed"))?;
-                match space {
-                    Space::Row => recovery.row(&key, value),
-                    Space::Vault | Space::Audit => recovery.secret(&key, value),
-                }
-                .map_err(rejected)?;
-                Ok(Visit::Next)
-            },
-        )?;
+    let mut left = RECOVERY_SLICE_MAX;
+    while left > 0 {
+        let more = match cursor.phase {
+            Phase::Rows => give_out_rows(store, fenced, Space::Row, cursor, &mut left, recovery)?,
+            Phase::Secrets => give_out_rows(store, fenced, Space::Vault, cursor, &mut left, recovery)?,
+            Phase::Events => give_out_events(store, fenced, cursor, &mut left, recovery)?,
+            Phase::Done => return Ok(()),
+        };
+        if !more {
+            cursor.from.clear();
+            cursor.phase = match cursor.phase {
+                Phase::Rows => Phase::Secrets,
+                Phase::Secrets => Phase::Events,
+                Phase::Events | Phase::Done => Phase::Done,
+            };
+        }
     }
-    give_out_events(store, tenant, fenced, recovery)
+    Ok(())
 }
 
+/// Whether to go on after a row; if not, the cursor stands behind it.
+fn after_row(cursor_from: &mut Vec<u8>, row_key: &[u8], left: &mut usize, cost: usize) -> Visit {
+    *left = left.saturating_sub(cost);
+    if *left > 0 {
+        return Visit::Next;
+    }
+    cursor_from.clear();
+    cursor_from.extend_from_slice(row_key);
+    // Chunk numbers are two bytes, so no chunk of this row lies behind this.
+    cursor_from.extend_from_slice(&[0xff; keys::CHUNK_BYTES + 1]);
+    Visit::Stop
+}
+
+/// Gives out rows until the slice or the space ends; tells whether there may be more.
+fn give_out_rows(
+    store: &dyn Store,
+    fenced: &Fenced,
+    space: Space,
+    cursor: &mut Cursor,
+    left: &mut usize,
+    recovery: &mut dyn Recovery,
+) -> Result<bool, RecoverError> {
+    let tenant = fenced.lease.tenant();
+    if cursor.from.is_empty() {
+        cursor.from = keys::prefix(space.byte(), tenant).to_vec();
+    }
+    let (from, to) = (std::mem::take(&mut cursor.from), keys::prefix_end(space.byte(), tenant));
+    each_row(
+        store,
+        tenant,
+        space.name(),
+        &from,
+        &to,
+        |row_key, value| -> Result<Visit, RecoverError> {
+            let key = keys::side_caller_key(row_key)
+                .ok_or_else(|| corrupt(tenant, space.name(), row_key, "the key is malformed"))?;
+            match space {
+                Space::Row => recovery.row(&key, value),
+                Space::Vault | Space::Audit => recovery.secret(&key, value),
+            }
+            .map_err(|reason| RecoverError::Rejected { tenant, reason })?;
+            Ok(after_row(&mut cursor.from, row_key, left, 1))
+        },
+    )?;
+    Ok(*left == 0)
+}
+
+/// Gives out events until the slice or the records end; tells whether there may be more.
 fn give_out_events(
     store: &dyn Store,
-    tenant: CustomerId,
     fenced: &Fenced,
+    cursor: &mut Cursor,
+    left: &mut usize,
     recovery: &mut dyn Recovery,
-) -> Result<(), RecoverError> {
-    let mut last = fenced.folded;
-    let from = keys::record(tenant, fenced.folded.saturating_add(1));
-    let to = keys::prefix_end(keys::RECORDS, tenant);
+) -> Result<bool, RecoverError> {
+    let tenant = fenced.lease.tenant();
+    if cursor.from.is_empty() {
+        cursor.from = keys::record(tenant, fenced.folded.saturating_add(1));
+    }
+    let (from, to) = (
+        std::mem::take(&mut cursor.from),
+        keys::prefix_end(keys::RECORDS, tenant),
+    );
+    let mut last = cursor.last.unwrap_or(fenced.folded);
     each_row(
         store,
         tenant,
@@ -262,10 +333,9 @@ fn give_out_events(
         &from,
         &to,
         |row_key, value| -> Result<Visit, RecoverError> {
-            let key_last = keys::record_last(row_key).unwrap_or_default();
             let damaged = |what: String| corrupt(tenant, "record", row_key, &what);
             let record = Record::parse(value).map_err(|damage| damaged(damage.to_string()))?;
-            if record.last_sequence != key_last {
+            if Some(record.last_sequence) != keys::record_last(row_key) {
                 return Err(damaged(format!("its events end at {}", record.last_sequence)).into());
             }
             // Only the first record may reach below: it straddles the fold.
@@ -278,7 +348,9 @@ fn give_out_events(
                 ))
                 .into());
             }
+            let mut cost = 0;
             for (sequence, event) in record.events().filter(|(sequence, _)| *sequence > fenced.folded) {
+                cost += 1;
                 recovery
                     .event(sequence, event)
                     .map_err(|reason| RecoverError::Rejected {
@@ -287,14 +359,17 @@ fn give_out_events(
                     })?;
             }
             last = record.last_sequence;
-            Ok(Visit::Next)
+            Ok(after_row(&mut cursor.from, row_key, left, cost))
         },
     )?;
-    if last != fenced.last {
-        return Err(RecoverError::Corrupt(format!(
+    cursor.last = Some(last);
+    let more = *left == 0;
+    if !more && last != fenced.last {
+        let what = format!(
             "tenant {tenant}: the events end at sequence {last} instead of {}",
             fenced.last
-        )));
+        );
+        return Err(RecoverError::Corrupt(what));
     }
-    Ok(())
+    Ok(more)
 }

@@ -6,17 +6,25 @@
 //! - Its batches are atomic across a crash because one log message covers them; values stay far below the size of its blob files,
 //!   which it never syncs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
 use crate::data_dir::{DataDir, create_dir};
 use crate::limits::STORE_CACHE_BYTES;
 
+/// How often, and how many times, to look whether the store's file is free: five seconds in all.
+const PREDECESSOR_POLL: Duration = Duration::from_millis(10);
+const PREDECESSOR_POLLS: u32 = 500;
+
 /// Why the store did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// The store of this process that was closed last has not let go of its file.
+    #[error("`{}` is still locked by its last user", .0.display())]
+    Locked(PathBuf),
     /// The file system refused.
     #[error("cannot use `{}`: {source}", path.display())]
     Io {
@@ -55,6 +63,8 @@ impl SledStore {
     pub(super) fn open(data_dir: DataDir) -> Result<Self, OpenError> {
         let directory = data_dir.store_path();
         create_dir(&directory).map_err(io_error(&directory))?;
+        let path = directory.join("db");
+        wait_for_predecessor(&path)?;
         delete_half_written_snapshots(&directory)?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
         let db = sled::Config::new()
@@ -64,7 +74,6 @@ impl SledStore {
             .open()
             .map_err(|error| OpenError::Store(error.to_string()))?;
         db.flush().map_err(|error| OpenError::Store(error.to_string()))?;
-        let path = directory.join("db");
         let data_file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -145,6 +154,30 @@ fn store_error(error: sled::Error) -> StoreError {
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { path, source }
+}
+
+/// Waits until a store of this process that was just closed has let go of its file: sled's threads keep it, and its lock, a moment
+/// longer than its handle lives.
+fn wait_for_predecessor(path: &Path) -> Result<(), OpenError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error(path)(error)),
+    };
+    for _ in 0..PREDECESSOR_POLLS {
+        match file.try_lock() {
+            // Dropping the file gives the lock back, for sled to take.
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(PREDECESSOR_POLL),
+            Err(TryLockError::Error(source)) => {
+                return Err(OpenError::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
+    Err(OpenError::Locked(path.to_owned()))
 }
 
 /// The paths in a directory.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::idempotency::IdempotencyRecord;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::crypto::keys::PublicKey;
 use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
@@ -20,6 +21,9 @@ pub struct Recorded {
     pub at: UnixMillis,
     /// What happened.
     pub event: Event,
+    /// The idempotency key that it was asked for with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<IdempotencyRecord>,
 }
 
 /// What happened.
@@ -137,6 +141,14 @@ pub enum MintDetails {
 }
 
 impl MintDetails {
+    /// Why it was made, if its kind keeps that.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Override { reason, .. } => reason.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The kind of token that has these.
     pub const fn kind(&self) -> TokenKind {
         match self {

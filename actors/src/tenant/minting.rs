@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::audit::AuditDraft;
 use super::event::{Event, Mint, MintDetails};
+use super::idempotency::Outcome;
 use super::rejection::Rejection;
 use super::state::{State, expiry};
 use super::tokens::Token;
@@ -65,8 +67,19 @@ impl<'a> Minting<'a> {
             expires_at: expiry(self.issued_at, ttl_seconds, parent),
             details,
         };
+        let kind = mint.details.kind();
+        let reason = mint.details.reason().map(str::to_owned);
         let grant = TokenGrant::new(self.state.customer(), mint.clone(), policy, Arc::clone(self.key));
-        Decided::event(Event::TokenMinted(mint), grant)
+        let decided = Decided::event(Event::TokenMinted(mint), grant).coming_to(Outcome::Minted(jti));
+        match kind {
+            // Many and short-lived: what an auditor looks for is who was given the power to mint them.
+            TokenKind::Agent | TokenKind::Subagent | TokenKind::Session => decided,
+            TokenKind::App => decided.audited(AuditDraft::new("app_token.minted", jti)),
+            TokenKind::Bearer => decided.audited(AuditDraft::new("bearer_token.minted", jti)),
+            TokenKind::Override => {
+                decided.audited(AuditDraft::new("override_token.minted", jti).because(reason.as_deref()))
+            }
+        }
     }
 }
 
@@ -84,4 +97,26 @@ pub(crate) fn ttl_seconds(kind: TokenKind, requested: Option<u32>, default: Opti
         return Err(Rejection::TtlOutOfRange { kind, max });
     }
     Ok(amount.saturating_mul(unit))
+}
+
+/// The grant of a token that an earlier call with the same idempotency key minted.
+///
+/// # Errors
+/// [`Rejection::IdempotentResultGone`] if the token, or the key that signs it, is no longer in force.
+pub(crate) fn granted_again(state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<TokenGrant, Rejection> {
+    let Outcome::Minted(jti) = outcome else {
+        return Err(Rejection::IdempotentResultGone);
+    };
+    let live = state
+        .tokens
+        .get(*jti)
+        .filter(|token| state.liveness(token, moment.now).is_ok());
+    let token = live.ok_or(Rejection::IdempotentResultGone)?;
+    let key = state
+        .vault
+        .signing_key(token.kid)
+        .ok_or(Rejection::IdempotentResultGone)?;
+    let mint = token.to_mint(state.tokens.parent_of(token));
+    let policy = token.details.agent().map(|agent| Arc::clone(&agent.policy));
+    Ok(TokenGrant::new(state.customer(), mint, policy, Arc::clone(key)))
 }

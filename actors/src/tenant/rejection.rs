@@ -104,6 +104,15 @@ pub enum Rejection {
         /// That many.
         max: usize,
     },
+    /// The same idempotency key came with something else.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyMismatch,
+    /// The result that would be given again is dead since.
+    #[error("the result of the first call with this idempotency key is no longer in force")]
+    IdempotentResultGone,
+    /// The customer has as many records of idempotency keys as it may.
+    #[error("the customer has used as many idempotency keys as it may within a day")]
+    IdempotencyLimit,
     /// The signing key changed between preparing a token and recording it.
     #[error("the signing key changed meanwhile; the call can be repeated")]
     KeyChanged,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{Event, KeyMade, Mint, MintDetails, Recorded};
+use super::idempotency::IdempotencyRecords;
 use super::keys::{Keys, SigningKeyRecord};
 use super::rejection::Rejection;
 use super::tokens::{AgentDetails, Details, NewToken, Token, Tokens};
@@ -36,6 +37,8 @@ pub struct State {
     pub tokens: Tokens,
     /// Sealed secrets.
     pub vault: Vault,
+    /// Calls with an idempotency key.
+    pub idempotency: IdempotencyRecords,
 }
 
 impl State {
@@ -48,6 +51,7 @@ impl State {
             keys: Keys::default(),
             tokens: Tokens::default(),
             vault: Vault::default(),
+            idempotency: IdempotencyRecords::default(),
         }
     }
 
@@ -75,7 +79,7 @@ impl State {
         if sequence != self.sequence + 1 {
             return Err(inconsistent("it does not follow the last one"));
         }
-        let Recorded { at, event } = recorded;
+        let Recorded { at, event, idempotency } = recorded;
         match event {
             Event::SigningKeyCreated(made) => self.add_key(&made, at),
             Event::SigningKeyRotated { previous, new } => {
@@ -88,6 +92,9 @@ impl State {
             }
             Event::TokenMinted(mint) => self.add_token(sequence, mint).map_err(inconsistent)?,
         }
+        if let Some(record) = idempotency {
+            self.idempotency.insert(at, record);
+        }
         self.sequence = sequence;
         self.last_at = self.last_at.max(at);
         Ok(())
@@ -95,6 +102,7 @@ impl State {
 
     /// Forgets up to `at_most` tokens that expired long enough ago; returns how many.
     pub fn purge(&mut self, now: UnixMillis, at_most: usize) -> usize {
+        self.idempotency.purge(now, at_most);
         self.tokens
             .purge(now.seconds().plus(-EXPIRED_READABLE_SECONDS), at_most)
     }

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::event::{Mint, MintDetails};
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
 use crate::rbac::Policy;
@@ -113,6 +114,47 @@ impl Details {
         }
     }
 
+    /// The details as they were minted; the policy is always there, inherited or not.
+    fn to_mint(&self) -> MintDetails {
+        match self.clone() {
+            Self::App { name, scopes, hash } => MintDetails::App { name, scopes, hash },
+            Self::Bearer { environment } => MintDetails::Bearer { environment },
+            Self::Agent(AgentDetails {
+                agent_id,
+                agent_name,
+                policy,
+            }) => MintDetails::Agent {
+                agent_id,
+                agent_name,
+                policy: Some(policy),
+            },
+            Self::Subagent {
+                agent:
+                    AgentDetails {
+                        agent_id,
+                        agent_name,
+                        policy,
+                    },
+                depth,
+            } => MintDetails::Subagent {
+                agent_id,
+                agent_name,
+                policy: Some(policy),
+                depth,
+            },
+            Self::Session { session_id, max_events } => MintDetails::Session { session_id, max_events },
+            Self::Override {
+                event_id,
+                allowed_decisions,
+                reason,
+            } => MintDetails::Override {
+                event_id,
+                allowed_decisions,
+                reason,
+            },
+        }
+    }
+
     /// What an agent or subagent has; `None` for the others.
     pub const fn agent(&self) -> Option<&AgentDetails> {
         match self {
@@ -123,6 +165,18 @@ impl Details {
 }
 
 impl Token {
+    /// The token as it was minted.
+    pub fn to_mint(&self, parent: Option<&Self>) -> Mint {
+        Mint {
+            jti: self.jti,
+            parent: parent.map(|parent| parent.jti),
+            kid: self.kid,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            details: self.details.to_mint(),
+        }
+    }
+
     /// Its kind.
     pub const fn kind(&self) -> TokenKind {
         self.details.kind()

@@ -8,14 +8,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
+use super::audit::AuditEntry;
 use super::event::{Event, Recorded};
+use super::idempotency::{Idempotency, IdempotencyRecord};
 use super::state::State;
 use super::vault::VaultChange;
-use crate::clock::{Clock, UnixMillis};
-use crate::commands::{Call, Command, Decided, Moment, Rules, check_access};
+use crate::clock::{Clock, UnixMillis, prefixed_id};
+use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
-use crate::limits::PURGED_PER_TURN_MAX;
+use crate::limits::{IDEMPOTENCY_RECORDS_MAX, PURGED_PER_TURN_MAX};
 use crate::permits::Permit;
 use crate::tenant::Rejection;
 
@@ -111,6 +113,14 @@ struct Progress {
     refused: AtomicBool,
 }
 
+/// Where a decision comes from.
+struct Origin<'a> {
+    now: UnixMillis,
+    caller: &'a Caller,
+    request_id: Option<Arc<str>>,
+    idempotency: Option<Idempotency>,
+}
+
 /// A customer's state with its place in the journal.
 pub(crate) struct Tenant {
     state: State,
@@ -149,34 +159,58 @@ impl Tenant {
         }
         let now = self.state.now(self.shared.clock.now());
         self.state.purge(now, PURGED_PER_TURN_MAX);
-        match self.decide(call, now) {
+        let Call {
+            caller,
+            request_id,
+            idempotency,
+            command,
+        } = call;
+        match self.decide(&caller, idempotency, command, now) {
             Err(rejection) => self.answer(pending, Err(Failure::Rejected(rejection))),
             Ok(decided) if decided.events.is_empty() => self.answer(pending, Ok(decided.reply)),
             Ok(_) if self.shared.journal.is_storage_low() => {
                 pending.complete(Err(Failure::Overloaded(Overload::StorageLow)));
             }
-            Ok(decided) => self.record(decided, now, pending)?,
+            Ok(decided) => {
+                let origin = Origin {
+                    now,
+                    caller: &caller,
+                    request_id,
+                    idempotency,
+                };
+                self.record(decided, origin, pending)?;
+            }
         }
         Ok(())
     }
 
-    fn decide<C: Command>(&self, call: Call<C>, now: UnixMillis) -> Result<Decided<C::Reply>, Rejection> {
-        let Call {
-            caller,
-            command,
-            request_id: _,
-        } = call;
+    fn decide<C: Command>(
+        &self,
+        caller: &Caller,
+        idempotency: Option<Idempotency>,
+        command: C,
+        now: UnixMillis,
+    ) -> Result<Decided<C::Reply>, Rejection> {
         if self.state.sequence() == 0 && !C::CREATES_CUSTOMER {
             return Err(Rejection::UnknownCustomer);
         }
-        check_access(&self.state, &caller, command.access(), now)?;
-        command.decide(
-            &self.state,
-            &Moment {
-                now,
-                rules: &self.shared.rules,
-            },
-        )
+        check_access(&self.state, caller, command.access(), now)?;
+        let moment = Moment {
+            now,
+            rules: &self.shared.rules,
+        };
+        // Only now: what a key was used for is nothing to tell a caller who may not make the call.
+        if let Some(Idempotency { scope, request }) = idempotency {
+            match self.state.idempotency.get(&scope) {
+                Some((known, _)) if *known != request => return Err(Rejection::IdempotencyMismatch),
+                Some((_, outcome)) => return command.repeat(&self.state, &moment, outcome).map(Decided::answer),
+                None if self.state.idempotency.len() >= IDEMPOTENCY_RECORDS_MAX => {
+                    return Err(Rejection::IdempotencyLimit);
+                }
+                None => {}
+            }
+        }
+        command.decide(&self.state, &moment)
     }
 
     /// Answers what changes nothing: at once if all it was decided on is durable, else as soon as it is.
@@ -203,13 +237,37 @@ impl Tenant {
     fn record<R: Send + 'static>(
         &mut self,
         decided: Decided<R>,
-        now: UnixMillis,
+        origin: Origin<'_>,
         mut pending: Pending<R>,
     ) -> Result<(), Fault> {
-        let Decided { events, vault, reply } = decided;
+        let Decided {
+            events,
+            vault,
+            audit,
+            outcome,
+            reply,
+        } = decided;
+        let Origin {
+            now,
+            caller,
+            request_id,
+            idempotency,
+        } = origin;
         let first_sequence = self.state.sequence() + 1;
-        let encoded = self.apply_all(events, now)?;
-        let side = vault.iter().map(VaultChange::row).collect();
+        let record = idempotency
+            .zip(outcome)
+            .map(|(Idempotency { scope, request }, outcome)| IdempotencyRecord {
+                scope,
+                request,
+                outcome,
+            });
+        let encoded = self.apply_all(events, record, now)?;
+        let mut side: Vec<_> = vault.iter().map(VaultChange::row).collect();
+        for draft in audit {
+            let id = prefixed_id("aud_", now);
+            let entry = AuditEntry::of(draft, id, now, caller, request_id.clone());
+            side.push(entry.row(first_sequence).map_err(|error| Fault(error.to_string()))?);
+        }
         for change in vault {
             self.state.vault.apply(change);
         }
@@ -224,10 +282,19 @@ impl Tenant {
         Ok(())
     }
 
-    fn apply_all(&mut self, events: Vec<Event>, now: UnixMillis) -> Result<Events, Fault> {
+    fn apply_all(
+        &mut self,
+        events: Vec<Event>,
+        mut idempotency: Option<IdempotencyRecord>,
+        now: UnixMillis,
+    ) -> Result<Events, Fault> {
         let mut encoded = Events::new();
         for event in events {
-            let recorded = Recorded { at: now, event };
+            let recorded = Recorded {
+                at: now,
+                event,
+                idempotency: idempotency.take(),
+            };
             let written = encoded.push_with(|bytes| serde_json::to_writer(bytes, &recorded));
             written.map_err(|error| Fault(error.to_string()))?;
             let sequence = self.state.sequence() + 1;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_actors::clock::{ManualClock, UnixMillis, fresh_uuid};
-use countersign_actors::commands::{BearerParent, Call, Caller, MintAgent, MintBearer};
+use countersign_actors::commands::{BearerParent, Call, MintAgent, MintBearer};
 use countersign_actors::crypto::seal::MasterKey;
 use countersign_actors::engine::{Engine, EngineOptions, Minted, NewApp};
 use countersign_actors::error::Failure;
@@ -60,11 +60,7 @@ fn start(dir: &Path, clock: &Arc<ManualClock>, change: impl FnOnce(&mut EngineOp
 
 /// A command in the operator's name.
 pub(crate) fn call<C>(command: C) -> Call<C> {
-    Call {
-        caller: Caller::Management,
-        request_id: None,
-        command,
-    }
+    Call::management(command)
 }
 
 pub(crate) fn fresh_customer() -> CustomerId {

@@ -8,12 +8,19 @@ fn record_keys(setup: &Setup) -> usize {
 
 /// Waits until the chores have deleted all but so many keys of records. Fences make the journal's thread go round.
 fn wait_for_record_keys(setup: &Setup, lease: &Lease, next_sequence: u64, count: usize) {
-    while record_keys(setup) != count {
+    for _ in 0..1_000 {
+        if record_keys(setup) == count {
+            return;
+        }
         assert_eq!(
             append(&setup.journal, lease, next_sequence, &[]).recv().unwrap(),
             Ok(())
         );
     }
+    panic!(
+        "{} keys of records are still there instead of {count}",
+        record_keys(setup)
+    );
 }
 
 #[test]

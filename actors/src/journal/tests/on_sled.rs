@@ -68,6 +68,21 @@ fn a_second_journal_on_the_same_directory_is_refused() {
 }
 
 #[test]
+fn a_store_that_was_just_closed_opens_again_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for sequence in 1..=20 {
+        let (journal, threads) = open(dir.path());
+        let (lease, recovered) = recover(&journal, customer(1));
+        assert_eq!(recovered.events.len() as u64, sequence - 1);
+        assert_eq!(
+            append(&journal, &lease, sequence, &[&[1; 3_000]]).recv().unwrap(),
+            Ok(())
+        );
+        threads.shutdown();
+    }
+}
+
+#[test]
 fn a_half_written_snapshot_does_not_keep_the_store_from_opening() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, threads) = open(dir.path());

@@ -209,6 +209,92 @@ fn a_recovery_that_panics_or_rejects_is_an_error_and_the_threads_go_on() {
     assert_eq!(append(&setup.journal, &lease, 2, &[b"b"]).recv().unwrap(), Ok(()));
 }
 
+#[test]
+fn a_huge_tenant_is_read_in_slices_and_comes_back_whole() {
+    let setup = Setup::new();
+    let (lease, _) = recover(&setup.journal, customer(1));
+    let mut answers = Vec::new();
+    for part in 0..5_u16 {
+        let rows = (0..500).map(|row| put(Space::Row, &(part * 500 + row).to_be_bytes(), &[1; 100]));
+        answers.push(append_side(&setup.journal, &lease, 1, rows.collect(), None));
+        let secrets = (0..500).map(|row| put(Space::Vault, &(part * 500 + row).to_be_bytes(), &[2; 100]));
+        answers.push(append_side(&setup.journal, &lease, 1, secrets.collect(), None));
+    }
+    for first in (1..=3_000).step_by(100) {
+        answers.push(append(&setup.journal, &lease, first, &[b"event".as_slice(); 100]));
+    }
+    answers
+        .iter()
+        .for_each(|answer| assert_eq!(answer.recv().unwrap(), Ok(())));
+    let (_, recovered) = recover(&setup.journal, customer(1));
+    assert_eq!((recovered.rows.len(), recovered.secrets.len()), (2_500, 2_500));
+    assert_eq!(recovered.events, numbered(1..=3_000, |_| b"event".to_vec()));
+}
+
+/// In the midst of its own recovery, waits until another one is answered.
+struct Waits {
+    begin: Receiver<()>,
+    other: Receiver<()>,
+    done: Sender<bool>,
+}
+
+impl Recovery for Waits {
+    fn row(&mut self, _: &[u8], _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn secret(&mut self, _: &[u8], _: &[u8]) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn event(&mut self, sequence: u64, _: &[u8]) -> Result<(), String> {
+        let patience = std::time::Duration::from_secs(20);
+        match sequence {
+            1 => {
+                self.done.send(true).unwrap();
+                self.begin.recv_timeout(patience).map_err(|error| error.to_string())
+            }
+            2_500 => self.other.recv_timeout(patience).map_err(|error| error.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<Option<Lease>, RecoverError>) {
+        self.done.send(outcome.is_ok()).unwrap();
+    }
+}
+
+#[test]
+fn huge_tenants_on_all_recovery_threads_do_not_keep_a_small_one_waiting() {
+    let setup = Setup::new();
+    let (mut begins, mut others, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
+    for number in (1..).take(crate::limits::RECOVERY_THREADS) {
+        let (lease, _) = recover(&setup.journal, customer(number));
+        for first in (1..=3_000).step_by(100) {
+            let _ = append(&setup.journal, &lease, first, &[b"event".as_slice(); 100]);
+        }
+        let (begin, begin_end) = channel();
+        let (other, other_end) = channel();
+        let (done, outcome) = channel();
+        let waits = Waits {
+            begin: begin_end,
+            other: other_end,
+            done,
+        };
+        setup.journal.recover(customer(number), true, Box::new(waits));
+        begins.push(begin);
+        others.push(other);
+        outcomes.push(outcome);
+    }
+    // Each has begun, so both threads are taken.
+    outcomes.iter().for_each(|started| assert!(started.recv().unwrap()));
+    let small = begin_recovery(&setup.journal, customer(99), false);
+    begins.iter().for_each(|begin| begin.send(()).unwrap());
+    assert!(small.recv().unwrap().1.unwrap().is_none());
+    others.iter().for_each(|other| other.send(()).unwrap());
+    outcomes.iter().for_each(|outcome| assert!(outcome.recv().unwrap()));
+}
+
 /// A tenant with five records of two chunks, a row and a secret; all on disk.
 fn stored_tenant() -> Setup {
     let mut setup = Setup::new();

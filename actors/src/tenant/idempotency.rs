@@ -1,0 +1,128 @@
+//! Calls that were made with an idempotency key, so that a repetition has the effect, and the answer, of the first.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::clock::UnixMillis;
+use crate::id::{EventId, Jti, KeyId};
+use crate::limits::IDEMPOTENCY_SECONDS;
+
+/// Sixteen bytes of a SHA-256: enough to tell calls apart, half the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 16]);
+
+impl Digest {
+    /// The first half of a SHA-256.
+    pub fn of_sha256(hash: [u8; 32]) -> Self {
+        let mut half = [0; 16];
+        for (to, from) in half.iter_mut().zip(hash) {
+            *to = from;
+        }
+        Self(half)
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text.as_bytes())
+            .map_err(serde::de::Error::custom)?;
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("a digest has 16 bytes"))
+    }
+}
+
+/// Which call a repetition repeats, and whether it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// Digest of method, path and key.
+    pub scope: Digest,
+    /// Digest of what is asked.
+    pub request: Digest,
+}
+
+/// What a call with an idempotency key came to: enough to give the answer again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// A token was minted.
+    Minted(Jti),
+    /// A signing key was made or promoted.
+    Key(KeyId),
+    /// An event was decided.
+    Decided(EventId),
+    /// Events of a session were counted.
+    Counted {
+        /// Counted in all, this call's included.
+        used: u32,
+        /// What may still be counted.
+        remaining: u32,
+    },
+    /// Something with an identifier of its own was made, changed or deleted.
+    Thing(Box<str>),
+}
+
+/// The record of a call with an idempotency key; part of its event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdempotencyRecord {
+    /// Digest of method, path and key.
+    pub scope: Digest,
+    /// Digest of what was asked.
+    pub request: Digest,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// A tenant's records of the last day.
+#[derive(Debug, Default)]
+pub struct IdempotencyRecords {
+    by_scope: BTreeMap<Digest, (Digest, Outcome)>,
+    by_age: VecDeque<(UnixMillis, Digest)>,
+}
+
+impl IdempotencyRecords {
+    /// What a call of this scope was for and came to.
+    pub fn get(&self, scope: &Digest) -> Option<(&Digest, &Outcome)> {
+        self.by_scope.get(scope).map(|(request, outcome)| (request, outcome))
+    }
+
+    /// How many are kept.
+    pub fn len(&self) -> usize {
+        self.by_scope.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.by_scope.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, at: UnixMillis, record: IdempotencyRecord) {
+        self.by_age.push_back((at, record.scope));
+        self.by_scope.insert(record.scope, (record.request, record.outcome));
+    }
+
+    /// Forgets up to `at_most` records that are over a day old.
+    pub(super) fn purge(&mut self, now: UnixMillis, at_most: usize) {
+        for _ in 0..at_most {
+            match self.by_age.front() {
+                Some((at, scope)) if at.plus_seconds(IDEMPOTENCY_SECONDS) <= now => {
+                    self.by_scope.remove(scope);
+                    self.by_age.pop_front();
+                }
+                _ => break,
+            }
+        }
+    }
+}
