@@ -8,7 +8,8 @@ use countersign_actors::CustomerId;
 use countersign_actors::data_dir::DataDirError;
 use countersign_actors::inspection::{InspectError, Inspection, ShownEvent};
 use countersign_actors::journal::Visit;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::print;
@@ -26,6 +27,16 @@ pub(super) struct Arguments {
     /// Print one JSON object a line instead of lines for people
     #[arg(long)]
     json: bool,
+}
+
+/// One event as a line of JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    customer_id: CustomerId,
+    sequence: u64,
+    at: &'a str,
+    event: &'a str,
+    details: &'a Value,
 }
 
 /// Prints the events of one customer, or of all.
@@ -113,10 +124,14 @@ fn write_event(
         ..
     } = event;
     if as_json {
-        let line = json!({
-            "customer_id": customer, "sequence": sequence, "at": at, "event": name, "details": details,
-        });
-        return writeln!(out, "{line}");
+        let line = Line {
+            customer_id: customer,
+            sequence: *sequence,
+            at: &at,
+            event: name,
+            details,
+        };
+        return writeln!(out, "{}", serde_json::to_string(&line)?);
     }
     if first {
         writeln!(out, "customer {customer}")?;
