@@ -1,5 +1,10 @@
 //! The README's walk is run as it stands: every line of it, twice, on the same data.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};

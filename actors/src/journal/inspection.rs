@@ -1,5 +1,7 @@
 //! A stopped store, opened only to be read.
 
+use std::sync::Arc;
+
 use super::keys::{self, ERASING};
 use super::reading::{self, corrupt, each_row};
 use super::record::Record;
@@ -13,7 +15,7 @@ use crate::limits::SCAN_ROWS_MAX;
 /// A journal that nobody writes to: none of its threads run, nothing of a tenant is written, and what a crash has left undone
 /// stays undone. The store's own files are tidied as at every opening. The data directory stays locked until this is dropped.
 pub struct StoppedJournal {
-    store: Box<dyn Store>,
+    store: Arc<dyn Store>,
 }
 
 impl StoppedJournal {
@@ -22,9 +24,16 @@ impl StoppedJournal {
     /// # Errors
     /// As for [`Journal::open`](super::Journal::open).
     pub fn open(data_dir: DataDir) -> Result<Self, OpenError> {
-        let store = SledStore::open(data_dir)?;
-        format::check(&store)?;
-        Ok(Self { store: Box::new(store) })
+        Self::with_store(Arc::new(SledStore::open(data_dir)?))
+    }
+
+    /// A stopped journal on another store.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), if the store is no journal's.
+    pub fn with_store(store: Arc<dyn Store>) -> Result<Self, OpenError> {
+        format::check(store.as_ref())?;
+        Ok(Self { store })
     }
 
     /// At most `limit` (and [`SCAN_ROWS_MAX`]) tenants behind this one, in the order of their ids.

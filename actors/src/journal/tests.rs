@@ -4,6 +4,7 @@ mod contents;
 mod erasing;
 mod failing;
 mod folding;
+mod inspecting;
 mod on_sled;
 mod recovering;
 mod writing;
