@@ -154,7 +154,7 @@ fn bootstrap_presents_the_admin_token_and_explains_a_service_that_refuses_or_is_
             &[port, ("AUTH_ADMIN_TOKEN", another)],
             "refuses the configured admin token (401)",
         ),
-        (&[("AUTH_PORT", "1")], "no service can be reached at http://127.0.0.1:1"),
+        (&[("AUTH_PORT", "1")], "no service answers at http://127.0.0.1:1"),
         (&[("AUTH_PORT", "0")], "set server.port (AUTH_PORT)"),
     ];
     for (variables, expected) in refused {

@@ -26,7 +26,7 @@ pub(super) enum ServiceError {
     )]
     NoPort,
     /// Nothing answers.
-    #[error("the data directory is in use, but no service can be reached at {address}: {reason}")]
+    #[error("the data directory is in use, but no service answers at {address}: {reason}")]
     Unreachable { address: String, reason: String },
     /// It wants a credential.
     #[error(
