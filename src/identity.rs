@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use countersign_actors::commands::{Call, Caller, PresentedToken};
 use countersign_actors::id::{CustomerId, Jti};
-use countersign_actors::tenant::Rejection;
+use countersign_actors::tenant::{Needed, Rejection};
 use countersign_actors::token::hash::token_hash;
 use countersign_actors::token::{TokenKind, jwt};
 
@@ -55,6 +55,22 @@ impl Identity {
     pub fn parent_of(&self, child: TokenKind) -> Option<Jti> {
         let holder = self.holder.as_ref()?;
         child.may_descend_from(holder.token.kind).then_some(holder.token.jti)
+    }
+
+    /// The customer that the caller's token belongs to; the operator belongs to none.
+    pub fn own_customer(&self) -> Option<CustomerId> {
+        self.holder.as_ref().map(|holder| holder.customer)
+    }
+
+    /// That the caller is the operator.
+    ///
+    /// # Errors
+    /// 403 for the holder of a token.
+    pub fn require_operator(&self) -> Result<(), ApiError> {
+        match self.holder {
+            None => Ok(()),
+            Some(_) => Err(Rejection::Forbidden { needed: Needed::Admin }.into()),
+        }
     }
 
     /// The kind of the token that the caller presented.
@@ -107,7 +123,7 @@ impl Identity {
         let caller = self
             .holder
             .as_ref()
-            .map_or(Caller::Management, |holder| Caller::Token(holder.token));
+            .map_or(Caller::Management, |holder| Caller::Token(holder.token.clone()));
         Call {
             caller,
             request_id: self.request_id.clone(),
@@ -121,7 +137,7 @@ impl Holder {
     async fn of(text: &str, app: &App) -> Result<Self, ApiError> {
         let presented = jwt::parse(text)
             .map_err(|_| ApiError::invalid_credential("the credential is not a token of this service"))?;
-        let token = app.engine.authenticate(&presented).await?;
+        let token = app.engine.authenticate(text, &presented).await?;
         let hash = (token.kind == TokenKind::App).then(|| token_hash(text));
         Ok(Self {
             customer: presented.customer(),

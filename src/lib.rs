@@ -18,6 +18,7 @@ pub mod endpoint;
 pub mod error;
 pub mod extract;
 pub mod guard;
+pub mod idempotency;
 pub mod identity;
 pub mod print;
 pub mod routes;

@@ -1,7 +1,12 @@
 //! Request and response bodies.
 
+pub mod fields;
+pub mod introspection;
 pub mod keys;
+pub mod look_up;
+pub mod overrides;
 pub mod rbac;
+pub mod revocation;
 pub mod tokens;
 
 use actix_web::HttpResponse;

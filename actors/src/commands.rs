@@ -2,7 +2,12 @@
 //! and the moment, which returns what happens and what to answer, or why not.
 
 mod authenticate;
+mod count_events;
 mod create_signing_key;
+mod customer;
+mod decide_event;
+mod introspect;
+mod look_up;
 mod mint_agent;
 mod mint_app;
 mod mint_bearer;
@@ -10,13 +15,19 @@ mod mint_override;
 mod mint_session;
 mod mint_subagent;
 mod public_keys;
+mod revoke;
 mod rotate_signing_key;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticate::{Authenticate, FindKey};
+pub use count_events::{CountEvents, Counted};
 pub use create_signing_key::CreateSigningKey;
+pub use customer::{Describe, ListLiveKinds, Overview, SetSuspended};
+pub use decide_event::{DecideEvent, EventFile, EventToken, FindEvent, FindOverrideSecret, Taken};
+pub use introspect::{Active, Authorization, Authorize, Introspect};
+pub use look_up::{FindLineage, FindToken, Lineage, ListRevocations, ListTokens, Status, TokenInfo};
 pub use mint_agent::MintAgent;
 pub use mint_app::{MintApp, Preparation, PrepareApp, PreparedApp};
 pub use mint_bearer::{BearerParent, MintBearer};
@@ -24,6 +35,7 @@ pub use mint_override::MintOverride;
 pub use mint_session::{MintSession, SessionParent};
 pub use mint_subagent::MintSubagent;
 pub use public_keys::{PublicKeys, PublishedKeys};
+pub use revoke::{CountSelected, ListDescendants, RevokeMany, RevokeToken, Selector};
 pub use rotate_signing_key::{KeyInfo, NewKey, RotateSigningKey};
 
 use crate::clock::UnixMillis;
@@ -32,6 +44,8 @@ use crate::limits::LIVE_TOKENS_MAX;
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
 use crate::tenant::idempotency::{Idempotency, Outcome};
+use crate::tenant::rows::RowChange;
+use crate::tenant::state::Dead;
 use crate::tenant::tokens::{Details, Token};
 use crate::tenant::vault::VaultChange;
 use crate::tenant::{Needed, Rejection, State};
@@ -70,6 +84,8 @@ pub struct Moment<'a> {
     pub now: UnixMillis,
     /// The operator's settings.
     pub rules: &'a Rules,
+    /// Whether the call came with an idempotency key.
+    pub keyed: bool,
 }
 
 /// Settings of an operator that rules depend on.
@@ -103,6 +119,8 @@ pub struct Decided<R> {
     pub events: Vec<Event>,
     /// What changes in the vault, in the same batch.
     pub vault: Vec<VaultChange>,
+    /// What is overwritten in place, in the same batch.
+    pub rows: Vec<RowChange>,
     /// What the audit says of it, in the same batch.
     pub audit: Vec<AuditDraft>,
     /// What is kept of it if it was asked for with an idempotency key.
@@ -117,6 +135,7 @@ impl<R> Decided<R> {
         Self {
             events: Vec::new(),
             vault: Vec::new(),
+            rows: Vec::new(),
             audit: Vec::new(),
             outcome: None,
             reply,
@@ -129,6 +148,11 @@ impl<R> Decided<R> {
             events: vec![event],
             ..Self::answer(reply)
         }
+    }
+
+    /// Whether there is nothing to write.
+    pub fn changes_nothing(&self) -> bool {
+        self.events.is_empty() && self.vault.is_empty() && self.rows.is_empty() && self.audit.is_empty()
     }
 
     /// With an entry in the audit.
@@ -166,7 +190,7 @@ impl fmt::Display for Caller {
 }
 
 /// A token whose signature was verified against the published key of its header's `kid`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentedToken {
     /// Its identifier.
     pub jti: Jti,
@@ -174,6 +198,8 @@ pub struct PresentedToken {
     pub kind: TokenKind,
     /// The key that verified it.
     pub kid: KeyId,
+    /// Its claims, as they were signed.
+    pub payload: Arc<str>,
 }
 
 /// What a caller must be.
@@ -228,22 +254,39 @@ pub(crate) fn check_access(state: &State, caller: &Caller, access: Access, now: 
     }
 }
 
-/// The record of a presented token, if it is live and was signed by the key that its record names: claims signed again by a
-/// retired or stolen key for an existing identifier are worth nothing.
+/// The record of a presented token, if it is live and says what its record says: signed by the key that the record names, with the
+/// very claims. So a token that was signed again by a retired or stolen key, or with wider claims, is worth nothing.
 ///
 /// # Errors
-/// [`Rejection::InvalidCredential`] otherwise.
+/// [`Rejection::CustomerSuspended`], or else [`Rejection::InvalidCredential`].
 pub(crate) fn presented_token<'a>(
     state: &'a State,
     presented: &PresentedToken,
     now: UnixMillis,
 ) -> Result<&'a Token, Rejection> {
-    state
+    let token = state
         .tokens
         .get(presented.jti)
-        .filter(|token| token.kid == presented.kid && token.kind() == presented.kind)
-        .filter(|token| state.liveness(token, now).is_ok())
-        .ok_or(Rejection::InvalidCredential)
+        .filter(|token| token.kid == presented.kid);
+    let token = token.ok_or(Rejection::InvalidCredential)?;
+    state.liveness(token, now).map_err(|dead| match dead {
+        Dead::Suspended => Rejection::CustomerSuspended,
+        Dead::Expired | Dead::Revoked => Rejection::InvalidCredential,
+    })?;
+    let used = matches!(&token.details, Details::Override { event_id, .. } if state.decisions.get(event_id).is_some());
+    if used || !claims_match(state, token, &presented.payload) {
+        return Err(Rejection::InvalidCredential);
+    }
+    Ok(token)
+}
+
+/// Whether these claims are the token's own.
+fn claims_match(state: &State, token: &Token, payload: &str) -> bool {
+    let Some(own) = state.claims_of(token) else {
+        return false;
+    };
+    // Tokens of this version compare byte for byte; those of another may order their claims differently.
+    own == payload || serde_json::from_str::<serde_json::Value>(&own).ok() == serde_json::from_str(payload).ok()
 }
 
 /// A command with who asks for it.

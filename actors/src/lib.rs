@@ -71,6 +71,7 @@ pub mod crypto;
 pub mod data_dir;
 pub mod engine;
 pub mod error;
+mod feed;
 pub mod id;
 pub mod inspection;
 pub mod journal;

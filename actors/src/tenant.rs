@@ -3,16 +3,20 @@
 
 pub(crate) mod actor;
 pub mod audit;
+pub mod decisions;
 pub mod event;
 pub mod idempotency;
 pub mod keys;
 pub(crate) mod minting;
 pub(crate) mod recovery;
 pub mod rejection;
+pub mod revocations;
+pub mod rows;
 pub mod state;
 pub mod tokens;
 pub(crate) mod turn;
 pub mod vault;
+pub mod walk;
 
 pub use rejection::{Needed, Rejection};
 pub use state::State;

@@ -1,9 +1,13 @@
 //! Every failure of the engine as HTTP.
 
 use actix_web::http::StatusCode;
+use countersign_actors::engine::PageError;
 use countersign_actors::error::{Failure, Overload};
 use countersign_actors::rbac::InvalidPolicy;
+use countersign_actors::tenant::rejection::StandingDecision;
 use countersign_actors::tenant::{Needed, Rejection};
+
+use serde_json::json;
 
 use super::{ApiError, FieldError, RETRY_SECONDS};
 
@@ -87,6 +91,24 @@ impl From<Rejection> for ApiError {
             Rejection::TokenLimit { .. } => {
                 Self::refusal(429, "token_limit", "Too many tokens", detail).with_retry_after(TOKEN_LIMIT_RETRY_SECONDS)
             }
+            Rejection::CustomerSuspended => {
+                Self::refusal(403, "customer_suspended", "The customer is suspended", detail)
+            }
+            Rejection::TokenNotFound => Self::refusal(404, "token_not_found", "Unknown token", detail),
+            Rejection::EventDiffers => Self::refusal(400, "event_differs", "Another event", detail).about("event_id"),
+            Rejection::EventDecided(standing) => Self::event_decided(&standing, detail),
+            Rejection::OverrideRevoked => Self::refusal(403, "override_revoked", "Revoked override token", detail),
+            Rejection::OverrideExpired => Self::refusal(410, "override_expired", "Expired override token", detail),
+            Rejection::DecisionNotAllowed(_) => {
+                Self::refusal(400, "decision_not_allowed", "Not among the token's decisions", detail).about("decision")
+            }
+            Rejection::EventNotFound => Self::refusal(404, "event_not_found", "Unknown event", detail),
+            Rejection::SessionInactive => Self::refusal(409, "session_inactive", "Inactive session", detail),
+            // No Retry-After: the session never gets more.
+            Rejection::SessionExhausted { remaining } => {
+                let refused = Self::refusal(429, "session_exhausted", "The session is exhausted", detail);
+                refused.with_extra("events_remaining", remaining)
+            }
             Rejection::IdempotencyMismatch => Self::refusal(
                 422,
                 "idempotency_key_reused",
@@ -146,6 +168,28 @@ impl ApiError {
             }],
             ..refused
         }
+    }
+
+    /// A page that could not be read; `field` holds its cursor.
+    pub fn of_page(error: &PageError, field: &'static str) -> Self {
+        match error {
+            PageError::Cursor => Self::invalid_field(field, "is none that this list gave"),
+            PageError::Read(error) => {
+                tracing::error!(%error, "the store could not be read");
+                Self::unavailable("the records cannot be read now")
+            }
+        }
+    }
+
+    fn event_decided(standing: &StandingDecision, detail: String) -> Self {
+        let decision = json!({
+            "event_id": standing.event_id.as_str(),
+            "decision": standing.decision,
+            "override_jti": standing.override_jti,
+            "decided_by": standing.decided_by,
+            "decided_at": standing.decided_at.seconds().to_rfc3339(),
+        });
+        Self::refusal(409, "event_decided", "The event is decided", detail).with_extra("decision", decision)
     }
 
     /// A rule's refusal.

@@ -11,6 +11,7 @@ use countersign_actors::id::{CustomerId, KeyId};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Body, path_uuid};
+use crate::idempotency::Keyed;
 use crate::identity::Identity;
 use crate::wire::json;
 use crate::wire::keys::{JwkSet, KeyAnswer, PublicKeysAnswer};
@@ -29,7 +30,10 @@ pub async fn create(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let named = fields.optional_uuid("customer_id", CustomerId::parse);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
-    let key = app.engine.create_signing_key(customer, identity.call(())).await?;
+    let key = app
+        .engine
+        .create_signing_key(customer, identity.keyed_call(&request, &content, ())?)
+        .await?;
     json(&KeyAnswer::created(&key))
 }
 
@@ -48,7 +52,7 @@ pub async fn rotate(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let customer = identity.customer(named)?;
     let key = app
         .engine
-        .rotate_signing_key(customer, identity.call(()), kid, immediate)
+        .rotate_signing_key(customer, identity.keyed_call(&request, &content, ())?, kid, immediate)
         .await?;
     json(&KeyAnswer::rotated(&key))
 }

@@ -7,14 +7,16 @@ use countersign_actors::commands::{
 };
 use countersign_actors::engine::NewApp;
 use countersign_actors::id::{AgentId, CustomerId, EventId, Jti, Name, SessionId};
-use countersign_actors::limits::{DECISIONS_MAX, REASON_CHARS_MAX, SCOPES_MAX, SESSION_EVENTS_MAX};
+use countersign_actors::limits::{DECISIONS_MAX, SCOPES_MAX, SESSION_EVENTS_MAX};
 use countersign_actors::tenant::Rejection;
 use countersign_actors::token::{DecisionSet, Environment, Scope, Scopes, TokenHashDigest, TokenKind};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Body, Fields};
+use crate::idempotency::Keyed;
 use crate::identity::Identity;
+use crate::wire::fields::reason;
 use crate::wire::rbac::RbacBody;
 use crate::wire::tokens::minted;
 
@@ -50,7 +52,11 @@ pub async fn app(request: HttpRequest, app: Data<App>, body: Body) -> Result<Htt
         })
     })?;
     let customer = identity.customer(named)?;
-    minted(&app.engine.mint_app(customer, identity.call(new)).await?)
+    minted(
+        &app.engine
+            .mint_app(customer, identity.keyed_call(&request, &content, new)?)
+            .await?,
+    )
 }
 
 /// `POST /tokens/bearer`
@@ -87,7 +93,11 @@ pub async fn bearer(request: HttpRequest, app: Data<App>, body: Body) -> Result<
         environment,
         ttl_days,
     };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    minted(
+        &app.engine
+            .mint(customer, identity.keyed_call(&request, &content, command)?)
+            .await?,
+    )
 }
 
 /// `POST /tokens/agent`
@@ -116,7 +126,11 @@ pub async fn agent(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
         rbac,
         ttl_hours,
     };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    minted(
+        &app.engine
+            .mint(customer, identity.keyed_call(&request, &content, command)?)
+            .await?,
+    )
 }
 
 /// `POST /tokens/subagent`
@@ -146,7 +160,11 @@ pub async fn subagent(request: HttpRequest, app: Data<App>, body: Body) -> Resul
         rbac,
         ttl_hours,
     };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    minted(
+        &app.engine
+            .mint(customer, identity.keyed_call(&request, &content, command)?)
+            .await?,
+    )
 }
 
 /// `POST /tokens/session`
@@ -180,7 +198,11 @@ pub async fn session(request: HttpRequest, app: Data<App>, body: Body) -> Result
         max_events,
         ttl_minutes,
     };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    minted(
+        &app.engine
+            .mint(customer, identity.keyed_call(&request, &content, command)?)
+            .await?,
+    )
 }
 
 fn session_parent(identity: &Identity, named: Option<SessionParent>) -> Result<SessionParent, ApiError> {
@@ -231,21 +253,15 @@ pub async fn override_token(request: HttpRequest, app: Data<App>, body: Body) ->
         reason,
         ttl_minutes,
     };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    minted(
+        &app.engine
+            .mint(customer, identity.keyed_call(&request, &content, command)?)
+            .await?,
+    )
 }
 
 /// Takes `ttl_days`, `ttl_hours` or `ttl_minutes`, whichever is the kind's, within its maximum.
 fn ttl(fields: &mut Fields<'_>, kind: TokenKind) -> Option<u32> {
     let max = u32::try_from(kind.max_ttl_seconds() / kind.ttl_unit_seconds()).unwrap_or(u32::MAX);
     fields.optional_integer(kind.ttl_field(), 1..=max)
-}
-
-fn reason(fields: &mut Fields<'_>) -> Option<Box<str>> {
-    fields.optional_parsed("reason", |text| {
-        if text.chars().count() > REASON_CHARS_MAX {
-            Err(format!("must have at most {REASON_CHARS_MAX} characters"))
-        } else {
-            Ok(text.into())
-        }
-    })
 }

@@ -63,6 +63,8 @@ pub enum Outcome {
     Key(KeyId),
     /// An event was decided.
     Decided(EventId),
+    /// What was asked for is done, and there is nothing to tell about it.
+    Done,
     /// Events of a session were counted.
     Counted {
         /// Counted in all, this call's included.

@@ -33,7 +33,18 @@ pub struct Token {
     pub sequence: u64,
     /// What only tokens of its kind have.
     pub details: Details,
+    /// Whether it was revoked by its own identifier.
+    pub revoked: Option<Revoked>,
     links: Links,
+}
+
+/// How a token was revoked by its own identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// It alone; what is derived from it lives on.
+    Alone,
+    /// With everything derived from it.
+    Cascade,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -78,6 +89,8 @@ pub enum Details {
         session_id: SessionId,
         /// Events it may count.
         max_events: u32,
+        /// Events it has counted.
+        used: u32,
     },
     /// An override token.
     Override {
@@ -142,7 +155,11 @@ impl Details {
                 policy: Some(policy),
                 depth,
             },
-            Self::Session { session_id, max_events } => MintDetails::Session { session_id, max_events },
+            Self::Session {
+                session_id,
+                max_events,
+                used: _,
+            } => MintDetails::Session { session_id, max_events },
             Self::Override {
                 event_id,
                 allowed_decisions,
@@ -223,6 +240,7 @@ pub struct Tokens {
     free: Vec<Slot>,
     by_jti: BTreeMap<Jti, Slot>,
     by_hash: BTreeMap<TokenHashDigest, Slot>,
+    by_event: BTreeSet<(EventId, Jti)>,
     /// Deepest first among those that expire together, so that a parent leaves after its children.
     by_expiry: BTreeSet<(UnixSeconds, Reverse<u8>, Slot)>,
 }
@@ -279,6 +297,44 @@ impl Tokens {
         None
     }
 
+    /// The override tokens of an event, oldest first.
+    pub fn of_event<'a>(&'a self, event_id: &'a EventId) -> impl Iterator<Item = &'a Token> {
+        let from = (event_id.clone(), Jti::from_bytes([0; 16]));
+        self.by_event
+            .range(from..)
+            .take_while(move |(event, _)| event == event_id)
+            .filter_map(|(_, jti)| self.get(*jti))
+    }
+
+    /// Marks a token as revoked. `false` if it is not here.
+    #[must_use]
+    pub(super) fn revoke(&mut self, jti: Jti, revoked: Revoked) -> bool {
+        let token = self.by_jti.get(&jti).copied().and_then(|slot| self.at_mut(slot));
+        match token {
+            None => false,
+            Some(token) => {
+                // A cascade is never taken back.
+                if token.revoked != Some(Revoked::Cascade) {
+                    token.revoked = Some(revoked);
+                }
+                true
+            }
+        }
+    }
+
+    /// Notes how many events a session has counted; never fewer than it had. `false` if there is no such session.
+    #[must_use]
+    pub(super) fn note_used(&mut self, jti: Jti, counted: u32) -> bool {
+        let token = self.by_jti.get(&jti).copied().and_then(|slot| self.at_mut(slot));
+        match token.map(|token| &mut token.details) {
+            Some(Details::Session { used, .. }) => {
+                *used = counted.max(*used);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// All tokens after `after`, in the order of their identifiers.
     pub fn after(&self, after: Option<Jti>) -> impl Iterator<Item = &Token> {
         use std::ops::Bound::{Excluded, Unbounded};
@@ -305,8 +361,14 @@ impl Tokens {
         let (level, eldest) = parent.and_then(|slot| self.at(slot)).map_or((0, None), |parent| {
             (parent.links.level.saturating_add(1), parent.links.first_child)
         });
-        if let Details::App { hash, .. } = &new.details {
-            self.by_hash.insert(*hash, slot);
+        match &new.details {
+            Details::App { hash, .. } => {
+                self.by_hash.insert(*hash, slot);
+            }
+            Details::Override { event_id, .. } => {
+                self.by_event.insert((event_id.clone(), new.jti));
+            }
+            _ => {}
         }
         self.by_jti.insert(new.jti, slot);
         self.by_expiry.insert((new.expires_at, Reverse(level), slot));
@@ -324,6 +386,7 @@ impl Tokens {
                 expires_at: new.expires_at,
                 sequence: new.sequence,
                 details: new.details,
+                revoked: None,
                 links,
             });
         }
@@ -336,10 +399,11 @@ impl Tokens {
         true
     }
 
-    /// Removes up to `at_most` of the tokens that expired at or before `expired_by`, and returns how many it removed.
-    pub fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) -> usize {
-        let mut removed = 0;
-        while removed < at_most {
+    /// Removes up to `at_most` of the tokens that expired at or before `expired_by`, and returns the sessions among them that have
+    /// counted: each has a row of its own.
+    pub fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) -> Vec<Jti> {
+        let mut counted = Vec::new();
+        for _ in 0..at_most {
             let Some(&(expires_at, level, slot)) = self.by_expiry.first() else {
                 break;
             };
@@ -347,24 +411,34 @@ impl Tokens {
                 break;
             }
             self.by_expiry.remove(&(expires_at, level, slot));
-            self.remove(slot);
-            removed += 1;
+            if let Some(Token {
+                jti,
+                details: Details::Session { used: 1.., .. },
+                ..
+            }) = self.remove(slot)
+            {
+                counted.push(jti);
+            }
         }
         if self.by_jti.is_empty() {
             self.slab = Vec::new();
             self.free = Vec::new();
         }
-        removed
+        counted
     }
 
-    fn remove(&mut self, slot: Slot) {
-        let Some(token) = self.slab.get_mut(slot.0 as usize).and_then(Option::take) else {
-            return;
-        };
+    fn remove(&mut self, slot: Slot) -> Option<Token> {
+        let token = self.slab.get_mut(slot.0 as usize)?.take()?;
         self.free.push(slot);
         self.by_jti.remove(&token.jti);
-        if let Details::App { hash, .. } = &token.details {
-            self.by_hash.remove(hash);
+        match &token.details {
+            Details::App { hash, .. } => {
+                self.by_hash.remove(hash);
+            }
+            Details::Override { event_id, .. } => {
+                self.by_event.remove(&(event_id.clone(), token.jti));
+            }
+            _ => {}
         }
         let Links {
             parent,
@@ -387,6 +461,7 @@ impl Tokens {
                 }
             }
         }
+        Some(token)
     }
 
     fn vacant_slot(&mut self) -> Option<Slot> {

@@ -11,13 +11,16 @@ use tokio::sync::oneshot;
 use super::audit::AuditEntry;
 use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
+use super::recovery::Restored;
+use super::rows::RowChange;
 use super::state::State;
 use super::vault::VaultChange;
 use crate::clock::{Clock, UnixMillis, prefixed_id};
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
+use crate::feed::FeedWaiters;
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
-use crate::limits::{IDEMPOTENCY_RECORDS_MAX, PURGED_PER_TURN_MAX};
+use crate::limits::{GARBAGE_PER_APPEND_MAX, IDEMPOTENCY_RECORDS_MAX, PURGED_PER_TURN_MAX};
 use crate::permits::Permit;
 use crate::tenant::Rejection;
 
@@ -26,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: Rules,
+    pub(crate) feed: Arc<FeedWaiters>,
 }
 
 /// Where an answer goes. One that is dropped unanswered says so itself.
@@ -128,16 +132,20 @@ pub(crate) struct Tenant {
     shared: Arc<Shared>,
     appended: u64,
     progress: Arc<Progress>,
+    /// Rows that nobody needs any more; they go with the next append.
+    garbage: Vec<RowChange>,
 }
 
 impl Tenant {
-    pub(crate) fn new(state: State, lease: Lease, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(restored: Restored, shared: Arc<Shared>) -> Self {
+        let Restored { state, lease, garbage } = restored;
         Self {
-            state,
+            state: *state,
             lease,
             shared,
             appended: 0,
             progress: Arc::default(),
+            garbage,
         }
     }
 
@@ -158,7 +166,7 @@ impl Tenant {
             return Err(Fault("the journal refused an append".to_owned()));
         }
         let now = self.state.now(self.shared.clock.now());
-        self.state.purge(now, PURGED_PER_TURN_MAX);
+        self.garbage.extend(self.state.purge(now, PURGED_PER_TURN_MAX));
         let Call {
             caller,
             request_id,
@@ -167,7 +175,7 @@ impl Tenant {
         } = call;
         match self.decide(&caller, idempotency, command, now) {
             Err(rejection) => self.answer(pending, Err(Failure::Rejected(rejection))),
-            Ok(decided) if decided.events.is_empty() => self.answer(pending, Ok(decided.reply)),
+            Ok(decided) if decided.changes_nothing() => self.answer(pending, Ok(decided.reply)),
             Ok(_) if self.shared.journal.is_storage_low() => {
                 pending.complete(Err(Failure::Overloaded(Overload::StorageLow)));
             }
@@ -198,6 +206,7 @@ impl Tenant {
         let moment = Moment {
             now,
             rules: &self.shared.rules,
+            keyed: idempotency.is_some(),
         };
         // Only now: what a key was used for is nothing to tell a caller who may not make the call.
         if let Some(Idempotency { scope, request }) = idempotency {
@@ -243,6 +252,7 @@ impl Tenant {
         let Decided {
             events,
             vault,
+            rows,
             audit,
             outcome,
             reply,
@@ -271,8 +281,26 @@ impl Tenant {
         for change in vault {
             self.state.vault.apply(change);
         }
+        for row in &rows {
+            if !self.state.apply_row(row) {
+                return Err(Fault("a row is about nothing that is here".to_owned()));
+            }
+        }
+        side.extend(rows.iter().map(RowChange::row));
+        let kept = self.garbage.len().saturating_sub(GARBAGE_PER_APPEND_MAX);
+        side.extend(self.garbage.split_off(kept).iter().map(RowChange::row));
+        let revoked_by = self
+            .state
+            .revocations
+            .after(first_sequence - 1)
+            .next()
+            .map(|_| Arc::clone(&self.shared.feed));
+        let customer = self.state.customer();
         pending.appended = true;
         self.append(first_sequence, encoded, side, move |outcome| {
+            if let (Ok(()), Some(feed)) = (outcome, revoked_by) {
+                feed.wake(customer);
+            }
             pending.complete(match outcome {
                 Ok(()) => Ok(reply),
                 Err(AppendError::Refused(_)) => Err(Failure::Interrupted),
