@@ -308,7 +308,7 @@ pub struct Call<C> {
 }
 
 impl<C> Call<C> {
-    /// A command of the operator.
+    /// A call in the operator's name: what a program asks that runs the engine in its own process.
     pub const fn management(command: C) -> Self {
         Self {
             caller: Caller::Management,
