@@ -93,17 +93,26 @@ impl Identity {
         }
     }
 
+    /// That a request names no other customer than the credential's.
+    ///
+    /// # Errors
+    /// 404 if it does, as for a customer that does not exist.
+    pub fn agrees(&self, named: Option<CustomerId>) -> Result<(), ApiError> {
+        match (self.own_customer(), named) {
+            (Some(own), Some(named)) if own != named => Err(Rejection::UnknownCustomer.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// The customer that a call is for: the one the credential belongs to, or else the one the request names.
     ///
     /// # Errors
     /// 404 if the two differ, as for a customer that does not exist; 422 if neither is there.
     pub fn customer(&self, named: Option<CustomerId>) -> Result<CustomerId, ApiError> {
-        match (&self.holder, named) {
-            (Some(holder), Some(named)) if holder.customer != named => Err(Rejection::UnknownCustomer.into()),
-            (Some(holder), _) => Ok(holder.customer),
-            (None, Some(named)) => Ok(named),
-            (None, None) => Err(ApiError::invalid_field("customer_id", "is required")),
-        }
+        self.agrees(named)?;
+        self.own_customer()
+            .or(named)
+            .ok_or_else(|| ApiError::invalid_field("customer_id", "is required"))
     }
 
     /// The parent of a new token: the one that the request names, or else the one that was presented.

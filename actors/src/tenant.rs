@@ -8,6 +8,7 @@ pub mod event;
 pub mod idempotency;
 pub mod keys;
 pub(crate) mod minting;
+pub mod record;
 pub(crate) mod recovery;
 pub mod rejection;
 pub mod revocations;

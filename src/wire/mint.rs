@@ -42,8 +42,7 @@ pub fn app(mut fields: Fields<'_>) -> Result<NewApp, ApiError> {
 ///
 /// # Errors
 /// 422 for a field at fault, 400 if the app token named is not the one that was presented.
-pub fn bearer(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintBearer, ApiError> {
-    let mut fields = fields.in_form(identity.form(TokenKind::Bearer));
+pub fn bearer(mut fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintBearer, ApiError> {
     let presented = identity.parent_of(TokenKind::Bearer);
     let hash = match presented {
         Some(_) => fields.optional_text("app_token_hash"),
@@ -77,8 +76,7 @@ pub fn bearer(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintB
 ///
 /// # Errors
 /// 422 for a field at fault, 400 if the parent named is not the one that was presented, or two fields disagree.
-pub fn agent(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintAgent, ApiError> {
-    let mut fields = fields.in_form(identity.form(TokenKind::Agent));
+pub fn agent(mut fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintAgent, ApiError> {
     let parent = parent(&mut fields, identity, TokenKind::Agent, "bearer_jti");
     let agent_id = fields.required_parsed("agent_id", AgentId::parse);
     let agent_name = fields.optional_parsed("agent_name", Name::parse);
@@ -100,8 +98,7 @@ pub fn agent(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintAg
 ///
 /// # Errors
 /// As [`agent`].
-pub fn subagent(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintSubagent, ApiError> {
-    let mut fields = fields.in_form(identity.form(TokenKind::Subagent));
+pub fn subagent(mut fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintSubagent, ApiError> {
     let parent = parent(&mut fields, identity, TokenKind::Subagent, "parent_agent_jti");
     let agent_id = fields.required_parsed("agent_id", AgentId::parse);
     let agent_name = fields.optional_parsed("agent_name", Name::parse);
@@ -123,8 +120,7 @@ pub fn subagent(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<Min
 ///
 /// # Errors
 /// 422 for a field at fault, 400 if the parent named is not the one that was presented.
-pub fn session(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintSession, ApiError> {
-    let mut fields = fields.in_form(identity.form(TokenKind::Session));
+pub fn session(mut fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintSession, ApiError> {
     let presented = match identity.presented_kind() {
         Some(TokenKind::Agent) => Some(SessionParent::Agent),
         Some(TokenKind::Subagent) => Some(SessionParent::Subagent),
@@ -162,8 +158,7 @@ pub fn session(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<Mint
 ///
 /// # Errors
 /// 422 for a field at fault.
-pub fn override_token(fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintOverride, ApiError> {
-    let mut fields = fields.in_form(identity.form(TokenKind::Override));
+pub fn override_token(mut fields: Fields<'_>, identity: &Identity, jti: Jti) -> Result<MintOverride, ApiError> {
     let event_id = fields.required_parsed("event_id", EventId::parse);
     let allowed = parsed_list(&mut fields, "allowed_decisions", DECISIONS_MAX, |words| {
         DecisionSet::parse(words).map_err(|error| error.to_string())
@@ -192,6 +187,10 @@ pub fn batch_item(mut fields: Fields<'_>, identity: &Identity, jti: Jti) -> Resu
         None | Some(TokenKind::App) => Err("must be `bearer`, `agent`, `subagent`, `session` or `override`"),
         Some(kind) => Ok(kind),
     });
+    let fields = match kind {
+        Some(kind) => fields.in_form(identity.form(kind)),
+        None => fields,
+    };
     Ok(match kind {
         Some(TokenKind::Bearer) => BatchItem::Bearer(bearer(fields, identity, jti)?),
         Some(TokenKind::Agent) => BatchItem::Agent(agent(fields, identity, jti)?),
