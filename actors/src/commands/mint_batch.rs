@@ -54,7 +54,7 @@ fn decide<C: Command<Reply = TokenGrant>>(
     state: &State,
     moment: &Moment<'_>,
 ) -> Result<Decided<TokenGrant>, Rejection> {
-    match key.map(|key| state.idempotency.consult(key)).transpose()?.flatten() {
+    match key.map(|key| state.idempotency.consult(key, moment.now)).transpose()?.flatten() {
         Some(outcome) => command.repeat(state, moment, outcome).map(Decided::answer),
         None => command.decide(state, moment),
     }
