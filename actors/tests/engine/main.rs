@@ -1,6 +1,13 @@
 //! The engine from outside: what is answered is durable, tenants come and go, and one tenant's fault is its own.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
+mod lifecycle;
+mod model;
 mod support;
 
 use std::time::Duration;
