@@ -131,13 +131,15 @@ impl Server {
     }
 
     /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and calls `announce` as soon as it does. Requests in
-    /// progress get the configured time; a second signal ends it at once.
+    /// progress get the configured time, and `stopping` is called before, so that none of them waits in vain; a second signal ends it
+    /// at once.
     ///
     /// # Errors
     /// [`ServeError::Serve`] when the workers cannot start or `announce` fails.
     pub async fn run_until_stopped(
         self,
         announce: impl FnOnce(&[SocketAddr]) -> io::Result<()>,
+        stopping: impl FnOnce(),
     ) -> Result<(), ServeError> {
         let mut signals = Signals::listen()?;
         let Self {
@@ -155,6 +157,7 @@ impl Server {
             Either::Left((ended, _)) => return Ok(ended?),
             Either::Right(((), running)) => running,
         };
+        stopping();
         tracing::info!("stopping: no new connections, requests in progress are finished");
         // The command is sent by the call; what it returns only waits, as the server itself does.
         drop(handle.stop(true));

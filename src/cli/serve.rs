@@ -45,12 +45,14 @@ async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     })?;
     let server = Server::bind(config, application(config, engine.clone()))?;
     let handle = server.handle();
+    let failing = engine.clone();
     let stopped_by_failure = rt::spawn(async move {
         let reason = failure.await.ok()?;
+        failing.stop_waiting();
         handle.stop(true).await;
         Some(reason)
     });
-    server.run_until_stopped(announce).await?;
+    server.run_until_stopped(announce, || engine.stop_waiting()).await?;
     let limit = Duration::from_secs(config.server.shutdown_timeout_seconds);
     if !engine.shutdown(limit).await {
         tracing::warn!("some calls were still in flight when the time to stop was over");

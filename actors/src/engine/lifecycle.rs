@@ -263,6 +263,11 @@ impl Engine {
         }
     }
 
+    /// Answers those who wait for a revocation at once, from now on: to be called before a shutdown that waits for what is in progress.
+    pub fn stop_waiting(&self) {
+        self.inner.shared.feed.close();
+    }
+
     /// An overview of a customer, with the number of live tokens of each kind.
     ///
     /// # Errors
