@@ -375,6 +375,9 @@ fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
     assert_eq!(service.posted("/tokens/authorize", &body)["step"], "token");
 }
 
+/// A change to the claims of a token.
+type Change<'a> = Box<dyn Fn(&mut Value) + 'a>;
+
 /// Takes a sealed key out of the vault, as no command of the service does.
 struct TakeKey(KeyId);
 
@@ -407,7 +410,7 @@ fn what_a_stolen_key_signs_is_worth_nothing_unless_it_is_what_was_recorded() {
             service.is_active(&same),
             "{kind}: the record's own claims are its claims"
         );
-        let changes: Vec<(&str, Box<dyn Fn(&mut Value)>)> = vec![
+        let changes: Vec<(&str, Change)> = vec![
             (
                 "later exp",
                 Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() + 1)),
