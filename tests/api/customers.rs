@@ -94,6 +94,50 @@ fn a_customers_overview_counts_what_is_live() {
     service.get("/customers/x").refused(404, "not_found", &[]);
 }
 
+/// Nothing mints, decides or counts, nothing is active, and all of it is there.
+fn nothing_goes(service: &Service, chain: &Chain, decision: &Value) {
+    let before = service.events();
+    for endpoint in ENDPOINTS {
+        let answer = service.post(endpoint.path, &(endpoint.request)(chain));
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (403, &json!("customer_suspended")),
+            "{}",
+            endpoint.path
+        );
+    }
+    let batch = json!({"customer_id": chain.customer, "requests": [{"type": "override", "event_id": "x"}]});
+    let batch = service.post("/tokens/batch", &batch);
+    assert!(batch.text().contains("customer_suspended"), "{}", batch.text());
+    for (path, body) in [
+        ("/overrides/evt-1/decide".to_owned(), decision.clone()),
+        (
+            format!("/sessions/{}/events", chain.jti("session")),
+            json!({"customer_id": chain.customer}),
+        ),
+    ] {
+        let answer = service.post(&path, &body);
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (403, &json!("customer_suspended")),
+            "{path}"
+        );
+    }
+    for kind in KINDS {
+        assert!(!service.is_active(chain.token(kind)));
+        let answer = service.post_as(chain.token(kind), "/tokens/introspect", &json!({"token": "x"}));
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (403, &json!("customer_suspended")),
+            "{kind}"
+        );
+        let path = format!("/tokens/{}?customer_id={}", chain.jti(kind), chain.customer);
+        assert_eq!(service.get(&path).success()["status"], "suspended", "its data are kept");
+    }
+    assert_eq!(overview(service, &chain.customer)["status"], "suspended");
+    assert_eq!(service.events(), before);
+}
+
 #[test]
 fn a_suspended_customer_mints_decides_and_counts_nothing_and_keeps_everything() {
     let mut service = Service::start();
@@ -108,48 +152,11 @@ fn a_suspended_customer_mints_decides_and_counts_nothing_and_keeps_everything() 
     assert_eq!(service.posted(&suspend, &json!({})), answer);
     assert_eq!(service.events(), before + 1, "twice is once");
     for _ in 0..2 {
-        let before = service.events();
-        for endpoint in ENDPOINTS {
-            let answer = service.post(endpoint.path, &(endpoint.request)(&chain));
-            assert_eq!(
-                (answer.status, &answer.json()["code"]),
-                (403, &json!("customer_suspended")),
-                "{}",
-                endpoint.path
-            );
-        }
-        let batch = json!({"customer_id": chain.customer, "requests": [{"type": "override", "event_id": "x"}]});
-        let batch = service.post("/tokens/batch", &batch);
-        assert!(batch.text().contains("customer_suspended"), "{}", batch.text());
-        for (path, body) in [
-            ("/overrides/evt-1/decide".to_owned(), decision.clone()),
-            (
-                format!("/sessions/{}/events", chain.jti("session")),
-                json!({"customer_id": chain.customer}),
-            ),
-        ] {
-            let answer = service.post(&path, &body);
-            assert_eq!(
-                (answer.status, &answer.json()["code"]),
-                (403, &json!("customer_suspended")),
-                "{path}"
-            );
-        }
+        nothing_goes(&service, &chain, &decision);
         for kind in KINDS {
-            assert!(!service.is_active(chain.token(kind)));
             assert!(service.is_active(other.token(kind)), "another customer feels nothing");
-            let answer = service.post_as(chain.token(kind), "/tokens/introspect", &json!({"token": "x"}));
-            assert_eq!(
-                (answer.status, &answer.json()["code"]),
-                (403, &json!("customer_suspended")),
-                "{kind}"
-            );
-            let path = format!("/tokens/{}?customer_id={}", chain.jti(kind), chain.customer);
-            assert_eq!(service.get(&path).success()["status"], "suspended", "its data are kept");
         }
-        assert_eq!(overview(&service, &chain.customer)["status"], "suspended");
         assert_eq!(service.get(&format!("/keys/public/{}", chain.customer)).success(), keys);
-        assert_eq!(service.events(), before);
         service.restart();
     }
     // What is to be ended can be ended.
@@ -216,69 +223,43 @@ fn customers_are_the_operators_alone() {
     );
 }
 
-#[test]
-fn an_erased_customer_is_unknown_and_nothing_of_it_is_read_back() {
-    let mut service = Service::start();
-    let (mut chain, other) = (Chain::new(&service), Chain::new(&service));
+/// No call meets anything of the chain's customer.
+fn is_unknown(service: &Service, chain: &Chain, decision: &Value) {
     let own = json!({"customer_id": chain.customer});
     let path = format!("/customers/{}", chain.customer);
     let counting = format!("/sessions/{}/events", chain.jti("session"));
-    service.posted(&counting, &own);
     service
-        .delete(&format!("/tokens/{}", chain.jti("subagent")), &own)
-        .success();
-    let decision = json!({"customer_id": chain.customer, "override_jti": chain.jti("override"), "decision": "approve"});
-    let cosigned = service.posted("/overrides/evt-1/decide", &decision);
+        .delete(&path, &Value::Null)
+        .refused(404, "unknown_customer", &[]);
+    service.get(&path).refused(404, "unknown_customer", &[]);
+    for query in ["/tokens?", "/audit?", "/revocations?", "/overrides/evt-1?"] {
+        let query = format!("{query}customer_id={}", chain.customer);
+        service.get(&query).refused(404, "unknown_customer", &[]);
+    }
     service
-        .post_keyed("once", "/tokens/agent", &(AGENT.request)(&chain))
-        .success();
-    assert_eq!(
-        service.delete(&path, &Value::Null).success(),
-        json!({"customer_id": chain.customer, "erased": true})
-    );
-    for _ in 0..2 {
-        service
-            .delete(&path, &Value::Null)
-            .refused(404, "unknown_customer", &[]);
-        service.get(&path).refused(404, "unknown_customer", &[]);
-        for query in ["/tokens?", "/audit?", "/revocations?", "/overrides/evt-1?"] {
-            let query = format!("{query}customer_id={}", chain.customer);
-            service.get(&query).refused(404, "unknown_customer", &[]);
-        }
-        service
-            .get(&format!("/keys/public/{}", chain.customer))
-            .refused(404, "unknown_customer", &[]);
-        service
-            .post("/overrides/evt-1/decide", &decision)
-            .refused(404, "unknown_customer", &[]);
-        service.post(&counting, &own).refused(404, "unknown_customer", &[]);
-        for endpoint in ENDPOINTS {
-            let answer = service.post(endpoint.path, &(endpoint.request)(&chain));
-            answer.refused(404, "unknown_customer", &[]);
-        }
-        for kind in KINDS {
-            assert!(!service.is_active(chain.token(kind)));
-            let answer = service.post_as(chain.token(kind), "/tokens/subagent", &json!({"agent_id": "x"}));
-            answer.refused(401, "unauthenticated", &[]);
-            assert!(service.is_active(other.token(kind)));
-        }
-        let listed = service.get("/customers").success();
-        assert_eq!(listed["customers"], json!([{"customer_id": other.customer}]));
-        service.restart();
+        .get(&format!("/keys/public/{}", chain.customer))
+        .refused(404, "unknown_customer", &[]);
+    service
+        .post("/overrides/evt-1/decide", decision)
+        .refused(404, "unknown_customer", &[]);
+    service.post(&counting, &own).refused(404, "unknown_customer", &[]);
+    for endpoint in ENDPOINTS {
+        let answer = service.post(endpoint.path, &(endpoint.request)(chain));
+        answer.refused(404, "unknown_customer", &[]);
     }
-    service.stop();
-    {
-        let store = Inspection::open(service.data_dir()).unwrap();
-        let customer = CustomerId::parse(&chain.customer).unwrap();
-        assert_eq!(store.events(customer, |_| Visit::Next).unwrap(), None);
-        let others = CustomerId::parse(&other.customer).unwrap();
-        assert_eq!(store.customers(None).unwrap(), [others]);
+    for kind in KINDS {
+        assert!(!service.is_active(chain.token(kind)));
+        let answer = service.post_as(chain.token(kind), "/tokens/subagent", &json!({"agent_id": "x"}));
+        answer.refused(401, "unauthenticated", &[]);
     }
-    service.restart();
-    // Made again, it is somebody new.
+}
+
+/// Made again, the customer has nothing of what it had.
+fn is_somebody_new(service: &mut Service, mut chain: Chain, verify: &Value) {
+    let own = json!({"customer_id": chain.customer});
     let old = std::mem::replace(&mut chain.key, service.posted("/keys/signing", &own));
     assert_ne!(old["key_id"], chain.key["key_id"]);
-    assert_eq!(overview(&service, &chain.customer)["last_sequence"], 1);
+    assert_eq!(overview(service, &chain.customer)["last_sequence"], 1);
     for query in ["tokens", "revocations"] {
         let answer = service
             .get(&format!("/{query}?customer_id={}", chain.customer))
@@ -302,9 +283,8 @@ fn an_erased_customer_is_unknown_and_nothing_of_it_is_read_back() {
             &json!({"customer_id": chain.customer, "app_token_hash": chain.app["token_hash"]}),
         )
         .refused(404, "parent_not_found", &["app_token_hash"]);
-    let verify = with(&decision, "cosignature", cosigned["cosignature"].clone());
     assert_eq!(
-        service.posted("/overrides/evt-1/verify", &verify)["valid"],
+        service.posted("/overrides/evt-1/verify", verify)["valid"],
         false,
         "another secret"
     );
@@ -313,6 +293,48 @@ fn an_erased_customer_is_unknown_and_nothing_of_it_is_read_back() {
     assert!(service.is_active(chain.token("override")), "its events are undecided");
     service.restart();
     assert!(service.is_active(chain.token("app")));
+}
+
+#[test]
+fn an_erased_customer_is_unknown_and_nothing_of_it_is_read_back() {
+    let mut service = Service::start();
+    let (chain, other) = (Chain::new(&service), Chain::new(&service));
+    let own = json!({"customer_id": chain.customer});
+    let path = format!("/customers/{}", chain.customer);
+    let counting = format!("/sessions/{}/events", chain.jti("session"));
+    service.posted(&counting, &own);
+    service
+        .delete(&format!("/tokens/{}", chain.jti("subagent")), &own)
+        .success();
+    let decision = json!({"customer_id": chain.customer, "override_jti": chain.jti("override"), "decision": "approve"});
+    let cosigned = service.posted("/overrides/evt-1/decide", &decision);
+    let verify = with(&decision, "cosignature", cosigned["cosignature"].clone());
+    service
+        .post_keyed("once", "/tokens/agent", &(AGENT.request)(&chain))
+        .success();
+    assert_eq!(
+        service.delete(&path, &Value::Null).success(),
+        json!({"customer_id": chain.customer, "erased": true})
+    );
+    for _ in 0..2 {
+        is_unknown(&service, &chain, &decision);
+        for kind in KINDS {
+            assert!(service.is_active(other.token(kind)));
+        }
+        let listed = service.get("/customers").success();
+        assert_eq!(listed["customers"], json!([{"customer_id": other.customer}]));
+        service.restart();
+    }
+    service.stop();
+    {
+        let store = Inspection::open(service.data_dir()).unwrap();
+        let customer = CustomerId::parse(&chain.customer).unwrap();
+        assert_eq!(store.events(customer, |_| Visit::Next).unwrap(), None);
+        let others = CustomerId::parse(&other.customer).unwrap();
+        assert_eq!(store.customers(None).unwrap(), [others]);
+    }
+    service.restart();
+    is_somebody_new(&mut service, chain, &verify);
 }
 
 #[test]

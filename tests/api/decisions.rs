@@ -29,6 +29,23 @@ fn find(service: &Service, chain: &Chain, event: &str) -> Value {
         .success()
 }
 
+/// Every further decision on the event of these tokens, and every further token, is refused with the standing one.
+fn is_decided(service: &Service, chain: &Chain, tokens: &[Value], standing: &Value) {
+    let event = text(standing, "event_id");
+    for token in tokens {
+        for other in ["approve", "reject"] {
+            let answer = decide(service, event, &decision(chain, token, other));
+            assert_eq!(answer.refused(409, "event_decided", &[])["decision"], *standing);
+        }
+        assert!(
+            !service.is_active(text(token, "token")),
+            "the event has no use for it any more"
+        );
+    }
+    let again = service.post("/tokens/override", &with(&(OVERRIDE.request)(chain), "event_id", event));
+    assert_eq!(again.refused(409, "event_decided", &[])["decision"], *standing);
+}
+
 #[test]
 fn a_decision_is_taken_once_and_stands_with_its_cosignature() {
     let mut service = Service::start();
@@ -76,21 +93,7 @@ fn a_decision_is_taken_once_and_stands_with_its_cosignature() {
                 "decided_by": by,
                 "decided_at": decided_at,
             });
-            for token in &tokens {
-                for other in ["approve", "reject"] {
-                    let answer = decide(&service, &event, &decision(&chain, token, other));
-                    assert_eq!(answer.refused(409, "event_decided", &[])["decision"], standing);
-                }
-                assert!(
-                    !service.is_active(text(token, "token")),
-                    "the event has no use for it any more"
-                );
-            }
-            let again = service.post(
-                "/tokens/override",
-                &with(&(OVERRIDE.request)(&chain), "event_id", event.as_str()),
-            );
-            assert_eq!(again.refused(409, "event_decided", &[])["decision"], standing);
+            is_decided(&service, &chain, &tokens, &standing);
             let statuses: Vec<Value> = file["override_tokens"]
                 .as_array()
                 .unwrap()
@@ -169,6 +172,15 @@ fn a_cosignature_is_this_customers_for_this_decision_on_this_event_by_this_token
     service.advance(100 * DAY);
     service.restart();
     assert!(verify(&service, &event, &body));
+}
+
+#[test]
+fn a_verification_names_its_fields_at_fault() {
+    let service = Service::start();
+    let chain = Chain::new(&service);
+    let event = "evt-1";
+    let body = with(&decision(&chain, &chain.r#override, "approve"), "cosignature", "x");
+    service.posted(&format!("/overrides/{event}/verify"), &body);
     for (body, fields) in [
         (without(&body, "cosignature"), vec!["cosignature"]),
         (without(&body, "decision"), vec!["decision"]),

@@ -71,41 +71,14 @@ fn an_active_token_is_answered_with_its_claims_as_they_were_signed() {
     }
 }
 
-/// Every way for a token to be worth nothing.
-fn worthless(service: &Service, chain: &mut Chain) -> Vec<(String, String)> {
-    let own = json!({"customer_id": chain.customer});
-    let mint = |path: &str, body: Value| text(&service.posted(path, &body), "token").to_owned();
-    let (forger, _) = SigningKey::generate().unwrap();
-    let foreign = Chain::new(service);
-    let erased = Chain::new(service);
-    service
-        .delete(&format!("/customers/{}", erased.customer), &Value::Null)
-        .success();
-    let suspended = Chain::new(service);
-    service.posted(&format!("/customers/{}/suspend", suspended.customer), &json!({}));
-    let expired = mint("/tokens/session", with(&(SESSION.request)(chain), "ttl_minutes", 1));
-    let forgotten = mint("/tokens/session", with(&(SESSION.request)(chain), "ttl_minutes", 1));
-    service.advance(62 * MINUTE);
-    let ended = mint("/tokens/session", with(&(SESSION.request)(chain), "ttl_minutes", 1));
-    service.advance(MINUTE);
-    let revoked = service.posted("/tokens/agent", &(AGENT.request)(chain));
-    service
-        .delete(&format!("/tokens/{}", text(&revoked, "jti")), &own)
-        .success();
-    let root = service.posted("/tokens/agent", &(AGENT.request)(chain));
-    let below = with(&(SUBAGENT.request)(chain), "parent_agent_jti", root["jti"].clone());
-    let cascaded = mint("/tokens/subagent", below);
-    service.posted(&format!("/revoke/cascade/{}", text(&root, "jti")), &own);
-    let flagged = with(&(OVERRIDE.request)(chain), "event_id", "decided");
-    let used = service.posted("/tokens/override", &flagged);
-    let beside = mint("/tokens/override", flagged);
-    let decision = with(&with(&own, "override_jti", used["jti"].clone()), "decision", "approve");
-    service.posted("/overrides/decided/decide", &decision);
+/// What no key of the customer signed, or nobody.
+fn forgeries(chain: &Chain, foreign: &Chain) -> Vec<(&'static str, String)> {
     let token = chain.token("agent").to_owned();
     let dot = token.rfind('.').unwrap();
     let kid = uuid();
     let nobody = uuid();
-    let mut all = vec![
+    let (forger, _) = SigningKey::generate().unwrap();
+    vec![
         ("nothing", String::new()),
         ("garbage", "garbage".to_owned()),
         ("a jti", chain.jti("agent").to_owned()),
@@ -137,6 +110,40 @@ fn worthless(service: &Service, chain: &mut Chain) -> Vec<(String, String)> {
                 Some(&forger),
             ),
         ),
+    ]
+}
+
+/// Every way for a token to be worth nothing.
+fn worthless(service: &Service, chain: &mut Chain) -> Vec<(String, String)> {
+    let own = json!({"customer_id": chain.customer});
+    let mint = |path: &str, body: Value| text(&service.posted(path, &body), "token").to_owned();
+    let foreign = Chain::new(service);
+    let erased = Chain::new(service);
+    service
+        .delete(&format!("/customers/{}", erased.customer), &Value::Null)
+        .success();
+    let suspended = Chain::new(service);
+    service.posted(&format!("/customers/{}/suspend", suspended.customer), &json!({}));
+    let expired = mint("/tokens/session", with(&(SESSION.request)(chain), "ttl_minutes", 1));
+    let forgotten = mint("/tokens/session", with(&(SESSION.request)(chain), "ttl_minutes", 1));
+    service.advance(62 * MINUTE);
+    let ended = mint("/tokens/session", with(&(SESSION.request)(chain), "ttl_minutes", 1));
+    service.advance(MINUTE);
+    let revoked = service.posted("/tokens/agent", &(AGENT.request)(chain));
+    service
+        .delete(&format!("/tokens/{}", text(&revoked, "jti")), &own)
+        .success();
+    let root = service.posted("/tokens/agent", &(AGENT.request)(chain));
+    let below = with(&(SUBAGENT.request)(chain), "parent_agent_jti", root["jti"].clone());
+    let cascaded = mint("/tokens/subagent", below);
+    service.posted(&format!("/revoke/cascade/{}", text(&root, "jti")), &own);
+    let flagged = with(&(OVERRIDE.request)(chain), "event_id", "decided");
+    let used = service.posted("/tokens/override", &flagged);
+    let beside = mint("/tokens/override", flagged);
+    let decision = with(&with(&own, "override_jti", used["jti"].clone()), "decision", "approve");
+    service.posted("/overrides/decided/decide", &decision);
+    let mut all = forgeries(chain, &foreign);
+    all.extend([
         ("expired", expired),
         ("expired and forgotten", forgotten),
         ("just expired", ended),
@@ -144,7 +151,7 @@ fn worthless(service: &Service, chain: &mut Chain) -> Vec<(String, String)> {
         ("cascaded", cascaded),
         ("used", text(&used, "token").to_owned()),
         ("of a decided event", beside),
-    ];
+    ]);
     all.extend(KINDS.map(|kind| ("of a suspended customer", suspended.token(kind).to_owned())));
     all.extend(KINDS.map(|kind| ("of an erased customer", erased.token(kind).to_owned())));
     all.into_iter().map(|(what, token)| (what.to_owned(), token)).collect()
@@ -261,23 +268,9 @@ fn a_request_at_fault_is_refused_before_any_token_is_looked_at() {
         .refused(400, "malformed_json", &[]);
 }
 
-#[test]
-fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
-    let mut service = Service::start();
-    let mut chain = Chain::new(&service);
-    let rbac = json!({
-        "allowed_actions": ["code:*", "data:read:*"],
-        "denied_actions": ["*:delete:*"],
-        "allowed_resources": ["repo:org/*"],
-        "denied_resources": ["*secret*"],
-        "max_sensitivity_level": 2,
-    });
-    chain.agent = service.posted("/tokens/agent", &with(&(AGENT.request)(&chain), "rbac", rbac));
-    chain.subagent = service.posted("/tokens/subagent", &(SUBAGENT.request)(&chain));
-    chain.session = service.posted("/tokens/session", &(SESSION.request)(&chain));
-    let below = with(&(SESSION.request)(&chain), "parent_jti", chain.jti("subagent"));
-    let below = service.posted("/tokens/session", &with(&below, "parent_type", "subagent"));
-    let cases = [
+/// Action, resource and level, the step that decides, and its pattern.
+fn decided() -> [(&'static str, Value, Value, &'static str, Value); 9] {
+    [
         (
             "code:delete:x",
             json!("repo:other/secret"),
@@ -323,9 +316,27 @@ fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
             "allowed_actions",
             json!(null),
         ),
-    ];
+    ]
+}
+
+#[test]
+fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
+    let service = Service::start();
+    let mut chain = Chain::new(&service);
+    let rbac = json!({
+        "allowed_actions": ["code:*", "data:read:*"],
+        "denied_actions": ["*:delete:*"],
+        "allowed_resources": ["repo:org/*"],
+        "denied_resources": ["*secret*"],
+        "max_sensitivity_level": 2,
+    });
+    chain.agent = service.posted("/tokens/agent", &with(&(AGENT.request)(&chain), "rbac", rbac));
+    chain.subagent = service.posted("/tokens/subagent", &(SUBAGENT.request)(&chain));
+    chain.session = service.posted("/tokens/session", &(SESSION.request)(&chain));
+    let below = with(&(SESSION.request)(&chain), "parent_jti", chain.jti("subagent"));
+    let below = service.posted("/tokens/session", &with(&below, "parent_type", "subagent"));
     let before = service.events();
-    for (action, resource, level, step, pattern) in &cases {
+    for (action, resource, level, step, pattern) in decided() {
         for token in [
             chain.token("agent"),
             chain.token("subagent"),
@@ -336,9 +347,9 @@ fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
             let raw = service.post("/tokens/authorize", &body);
             let answer = raw.success();
             assert_eq!(raw.member_names(), ["allowed", "step", "reason", "pattern"]);
-            assert_eq!(answer["step"], *step, "{body}");
-            assert_eq!(answer["allowed"], *step == "allowed");
-            assert_eq!(answer["pattern"], *pattern, "{body}");
+            assert_eq!(answer["step"], step, "{body}");
+            assert_eq!(answer["allowed"], step == "allowed");
+            assert_eq!(answer["pattern"], pattern, "{body}");
             assert!(answer["reason"].is_string());
         }
     }
@@ -359,7 +370,12 @@ fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
         chain.customer
     ));
     assert_eq!(used.success()["events_used"], 0);
-    // A session is worth what its parent is worth.
+}
+
+#[test]
+fn a_session_allows_what_its_parent_does_even_if_that_was_revoked_alone() {
+    let mut service = Service::start();
+    let chain = Chain::new(&service);
     service.restart();
     let own = json!({"customer_id": chain.customer});
     service
@@ -377,6 +393,45 @@ fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
 
 /// A change to the claims of a token.
 type Change<'a> = Box<dyn Fn(&mut Value) + 'a>;
+
+fn changes(another: &str) -> Vec<(&'static str, Change<'_>)> {
+    vec![
+        (
+            "later exp",
+            Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() + 1)),
+        ),
+        (
+            "earlier exp",
+            Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() - 1)),
+        ),
+        (
+            "earlier iat",
+            Box::new(|claims| claims["iat"] = json!(claims["iat"].as_i64().unwrap() - 1)),
+        ),
+        ("an unknown jti", Box::new(|claims| claims["jti"] = json!(uuid()))),
+        ("another's jti", Box::new(move |claims| claims["jti"] = json!(another))),
+        ("one claim more", Box::new(|claims| claims["admin"] = json!(true))),
+        ("scopes", Box::new(|claims| claims["scopes"] = json!(["keys:manage"]))),
+        (
+            "another parent",
+            Box::new(|claims| claims["parent_jti"] = json!(uuid())),
+        ),
+        (
+            "wider actions",
+            Box::new(|claims| claims["rbac"] = json!({"allowed_actions": ["*"]})),
+        ),
+        (
+            "more events",
+            Box::new(|claims| claims["max_events"] = json!(1_000_000)),
+        ),
+        ("another event", Box::new(|claims| claims["event_id"] = json!("evt-2"))),
+        ("a depth", Box::new(|claims| claims["depth"] = json!(0))),
+        (
+            "no environment",
+            Box::new(|claims| drop(claims.as_object_mut().unwrap().remove("typ"))),
+        ),
+    ]
+}
 
 /// Takes a sealed key out of the vault, as no command of the service does.
 struct TakeKey(KeyId);
@@ -402,7 +457,6 @@ fn what_a_stolen_key_signs_is_worth_nothing_unless_it_is_what_was_recorded() {
     let kid = KeyId::parse(chain.key_id()).unwrap();
     let sealed = service.ask(&chain.customer, TakeKey(kid)).unwrap();
     let stolen = sealed.open(&sealer).unwrap();
-    let never = uuid();
     for kind in KINDS {
         let token = chain.token(kind);
         let same = forged(token, |_, _| {}, Some(stolen));
@@ -410,45 +464,8 @@ fn what_a_stolen_key_signs_is_worth_nothing_unless_it_is_what_was_recorded() {
             service.is_active(&same),
             "{kind}: the record's own claims are its claims"
         );
-        let changes: Vec<(&str, Change)> = vec![
-            (
-                "later exp",
-                Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() + 1)),
-            ),
-            (
-                "earlier exp",
-                Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() - 1)),
-            ),
-            (
-                "earlier iat",
-                Box::new(|claims| claims["iat"] = json!(claims["iat"].as_i64().unwrap() - 1)),
-            ),
-            ("an unknown jti", Box::new(|claims| claims["jti"] = json!(never))),
-            (
-                "another's jti",
-                Box::new(|claims| {
-                    claims["jti"] = chain.of(if kind == "app" { "bearer" } else { "app" })["jti"].clone()
-                }),
-            ),
-            ("one claim more", Box::new(|claims| claims["admin"] = json!(true))),
-            ("scopes", Box::new(|claims| claims["scopes"] = json!(["keys:manage"]))),
-            ("another parent", Box::new(|claims| claims["parent_jti"] = json!(never))),
-            (
-                "wider actions",
-                Box::new(|claims| claims["rbac"] = json!({"allowed_actions": ["*"]})),
-            ),
-            (
-                "more events",
-                Box::new(|claims| claims["max_events"] = json!(1_000_000)),
-            ),
-            ("another event", Box::new(|claims| claims["event_id"] = json!("evt-2"))),
-            ("a depth", Box::new(|claims| claims["depth"] = json!(0))),
-            (
-                "no environment",
-                Box::new(|claims| drop(claims.as_object_mut().unwrap().remove("typ"))),
-            ),
-        ];
-        for (what, change) in changes {
+        let other = if kind == "app" { "bearer" } else { "app" };
+        for (what, change) in changes(chain.jti(other)) {
             let wider = forged(token, |_, claims| change(claims), Some(stolen));
             assert!(!service.is_active(&wider), "{kind}: {what}");
             let body = json!({"token": wider, "action": "code:read:x"});

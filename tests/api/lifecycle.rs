@@ -99,6 +99,26 @@ fn the_customer_may_also_come_from_the_credential() {
     service.request(&path, &[&app], "").refused(401, "unauthenticated", &[]);
 }
 
+/// Requests that are at fault before any token is looked for.
+fn malformed_are_refused(service: &Service, chain: &Chain, foreign: &Chain) {
+    let own = json!({"customer_id": chain.customer});
+    let agent = chain.jti("agent");
+    let disagreeing = format!("/tokens/{agent}?customer_id={}", foreign.customer);
+    service.delete(&disagreeing, &own).refused(404, "unknown_customer", &[]);
+    let answer = service.delete(
+        &format!("/tokens/{agent}?customer_id={}&x=1", chain.customer),
+        &Value::Null,
+    );
+    answer.refused(422, "invalid_request", &["x"]);
+    let answer = service.request(&format!("DELETE /tokens/{agent}"), &[JSON], "{");
+    answer.refused(400, "malformed_json", &[]);
+    let answer = service.request(&format!("DELETE /tokens/{agent}"), &[], &own.to_string());
+    answer.refused(415, "unsupported_media_type", &[]);
+    service
+        .post(&format!("/revocation/{agent}"), &own)
+        .refused(405, "method_not_allowed", &[]);
+}
+
 #[test]
 fn what_does_not_fit_is_refused_and_revokes_nothing() {
     let service = Service::start();
@@ -155,20 +175,7 @@ fn what_does_not_fit_is_refused_and_revokes_nothing() {
             service.post(&path, body).refused(*status, code, fields);
         }
     }
-    let disagreeing = format!("/tokens/{agent}?customer_id={}", foreign.customer);
-    service.delete(&disagreeing, &own).refused(404, "unknown_customer", &[]);
-    let answer = service.delete(
-        &format!("/tokens/{agent}?customer_id={}&x=1", chain.customer),
-        &Value::Null,
-    );
-    answer.refused(422, "invalid_request", &["x"]);
-    let answer = service.request(&format!("DELETE /tokens/{agent}"), &[JSON], "{");
-    answer.refused(400, "malformed_json", &[]);
-    let answer = service.request(&format!("DELETE /tokens/{agent}"), &[], &own.to_string());
-    answer.refused(415, "unsupported_media_type", &[]);
-    service
-        .post(&format!("/revocation/{agent}"), &own)
-        .refused(405, "method_not_allowed", &[]);
+    malformed_are_refused(&service, &chain, &foreign);
     assert_eq!(service.events(), before);
     assert_eq!(active(&service, &chain), [true; 6]);
     assert_eq!(active(&service, &foreign), [true; 6]);
@@ -198,6 +205,19 @@ fn a_revoked_tokens_children_stay_and_it_has_no_more() {
         let below = service.post_as(chain.token("subagent"), "/tokens/subagent", &json!({"agent_id": "x"}));
         below.success();
         service.restart();
+    }
+}
+
+/// Every name in the subtree refuses children.
+fn refuses_children(service: &Service, chain: &Chain, below: &str) {
+    for (parent, parent_type) in [
+        (chain.jti("agent"), "agent"),
+        (chain.jti("subagent"), "subagent"),
+        (below, "subagent"),
+    ] {
+        let body = with(&(SESSION.request)(chain), "parent_jti", parent);
+        let answer = service.post("/tokens/session", &with(&body, "parent_type", parent_type));
+        answer.refused(409, "parent_revoked", &[]);
     }
 }
 
@@ -232,12 +252,8 @@ fn a_cascade_answers_the_root_first_then_everything_that_has_not_expired_and_twi
     let answer = raw.success();
     assert_eq!(service.events(), before + 1, "one event, whatever it reaches");
     assert_eq!(answer["revoked_count"], 5);
-    let mut listed: Vec<&str> = answer["revoked_jtis"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|jti| jti.as_str().unwrap())
-        .collect();
+    let listed = answer["revoked_jtis"].as_array().unwrap().iter();
+    let mut listed: Vec<&str> = listed.map(|jti| jti.as_str().unwrap()).collect();
     assert_eq!(listed[0], chain.jti("agent"));
     assert!(!listed.contains(&text(&brief, "jti")), "it had expired");
     let mut expected = vec![
@@ -265,16 +281,7 @@ fn a_cascade_answers_the_root_first_then_everything_that_has_not_expired_and_twi
         for token in [&below, &flagged] {
             assert!(!service.is_active(text(token, "token")));
         }
-        // Every name in the subtree refuses children.
-        for (parent, parent_type) in [
-            (chain.jti("agent"), "agent"),
-            (chain.jti("subagent"), "subagent"),
-            (text(&below, "jti"), "subagent"),
-        ] {
-            let body = with(&(SESSION.request)(&chain), "parent_jti", parent);
-            let answer = service.post("/tokens/session", &with(&body, "parent_type", parent_type));
-            answer.refused(409, "parent_revoked", &[]);
-        }
+        refuses_children(&service, &chain, text(&below, "jti"));
         service.restart();
     }
     service.advance(DAY);

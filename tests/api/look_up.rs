@@ -117,13 +117,30 @@ fn a_status_says_what_the_token_is_worth() {
     assert_eq!(status(&service, "bearer"), "revoked");
 }
 
-#[test]
-fn a_list_in_pages_names_each_token_once_with_and_without_filters() {
-    let mut service = Service::start();
-    let chain = Chain::new(&service);
-    let other = Chain::new(&service);
-    let own = json!({"customer_id": chain.customer});
-    let mut known: BTreeMap<String, (String, Option<String>, &str)> = BTreeMap::new();
+/// All pages of a list.
+fn listed(service: &Service, chain: &Chain, filter: &str, limit: usize) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let raw = get(service, chain, &format!("/tokens?{filter}&limit={limit}{cursor}"));
+        assert_eq!(raw.member_names(), ["tokens", "cursor"]);
+        let page = raw.success();
+        let tokens = page["tokens"].as_array().unwrap();
+        assert!(tokens.len() <= limit);
+        found.extend(tokens.iter().map(|token| text(token, "jti").to_owned()));
+        shows_no_secret(&raw, chain);
+        match page["cursor"].as_str() {
+            None => return found,
+            Some(at) => cursor = format!("&cursor={at}"),
+        }
+    }
+}
+
+/// Kind, agent and status of a token.
+type Described = (String, Option<String>, &'static str);
+
+/// The chain's tokens and five hundred more.
+fn five_hundred(service: &Service, chain: &Chain) -> BTreeMap<String, Described> {
+    let mut known: BTreeMap<String, Described> = BTreeMap::new();
     for kind in KINDS {
         let agent = chain.of(kind)["agent_id"].as_str().map(str::to_owned);
         known.insert(chain.jti(kind).to_owned(), (kind.to_owned(), agent, "active"));
@@ -153,6 +170,16 @@ fn a_list_in_pages_names_each_token_once_with_and_without_filters() {
         }
         service.advance(1);
     }
+    known
+}
+
+#[test]
+fn a_list_in_pages_names_each_token_once_with_and_without_filters() {
+    let mut service = Service::start();
+    let chain = Chain::new(&service);
+    let other = Chain::new(&service);
+    let own = json!({"customer_id": chain.customer});
+    let mut known = five_hundred(&service, &chain);
     let dead: Vec<String> = known
         .iter()
         .filter(|(_, (kind, ..))| kind == "bearer")
@@ -190,20 +217,7 @@ fn a_list_in_pages_names_each_token_once_with_and_without_filters() {
             .map(|(jti, _)| jti)
             .collect();
         for limit in [7, 50, 200] {
-            let (mut found, mut cursor) = (Vec::new(), String::new());
-            loop {
-                let raw = get(&service, &chain, &format!("/tokens?{filter}&limit={limit}{cursor}"));
-                assert_eq!(raw.member_names(), ["tokens", "cursor"]);
-                let page = raw.success();
-                let tokens = page["tokens"].as_array().unwrap();
-                assert!(tokens.len() <= limit);
-                found.extend(tokens.iter().map(|token| text(token, "jti").to_owned()));
-                shows_no_secret(&raw, &chain);
-                match page["cursor"].as_str() {
-                    None => break,
-                    Some(at) => cursor = format!("&cursor={at}"),
-                }
-            }
+            let found = listed(&service, &chain, filter, limit);
             assert_eq!(
                 found.iter().collect::<Vec<_>>(),
                 expected,

@@ -295,22 +295,7 @@ impl Known {
             .enumerate()
             .filter(|(at, _)| due(*at, self.checked[1]))
         {
-            let file = get(client, &format!("/overrides/{}?customer_id={customer}", decided.event));
-            assert_eq!(
-                (text(&file, "decision").as_str(), text(&file, "override_jti")),
-                (decided.decision, decided.override_jti.clone())
-            );
-            assert_eq!(text(&file, "cosignature"), decided.cosignature);
-            let mut body =
-                json!({"customer_id": customer, "override_jti": decided.override_jti, "decision": decided.decision});
-            let path = format!("/overrides/{}", decided.event);
-            let again = post(client, &format!("{path}/decide"), &body).unwrap();
-            assert_eq!((again.status, &again.json()["code"]), (409, &json!("event_decided")));
-            body["cosignature"] = json!(decided.cosignature);
-            assert_eq!(
-                post(client, &format!("{path}/verify"), &body).unwrap().json(),
-                json!({"valid": true})
-            );
+            decided.stands(client, &customer);
         }
         for (_, session) in self
             .sessions
@@ -329,6 +314,28 @@ impl Known {
         }
         // What lives for a while is revoked when there are twice as many.
         self.checked = [self.trees.len() / 2, self.decided.len(), self.sessions.len()];
+    }
+}
+
+impl Decided {
+    fn stands(&self, client: &mut Client, customer: &str) {
+        let decided = self;
+        let file = get(client, &format!("/overrides/{}?customer_id={customer}", decided.event));
+        assert_eq!(
+            (text(&file, "decision").as_str(), text(&file, "override_jti")),
+            (decided.decision, decided.override_jti.clone())
+        );
+        assert_eq!(text(&file, "cosignature"), decided.cosignature);
+        let mut body =
+            json!({"customer_id": customer, "override_jti": decided.override_jti, "decision": decided.decision});
+        let path = format!("/overrides/{}", decided.event);
+        let again = post(client, &format!("{path}/decide"), &body).unwrap();
+        assert_eq!((again.status, &again.json()["code"]), (409, &json!("event_decided")));
+        body["cosignature"] = json!(decided.cosignature);
+        assert_eq!(
+            post(client, &format!("{path}/verify"), &body).unwrap().json(),
+            json!({"valid": true})
+        );
     }
 }
 

@@ -25,6 +25,12 @@ use crate::support::{Fixture, call, customer};
 const AGENTS: [&str; 3] = ["a", "b", "c"];
 const EVENTS: [&str; 3] = ["e", "f", "g"];
 
+const WORKERS: &[TokenKind] = &[TokenKind::Agent, TokenKind::Subagent];
+
+fn agent_id(agent: usize) -> AgentId {
+    AgentId::parse(AGENTS[agent]).expect("an id")
+}
+
 /// One step of a history. Numbers pick among what is there.
 #[derive(Clone, Debug)]
 enum Step {
@@ -172,6 +178,11 @@ impl Model {
 
     fn is_active(&self, at: usize, now: i64) -> bool {
         self.is_live(at, now) && !self.tokens[at].event.is_some_and(|event| self.decided[event])
+    }
+
+    /// One of the tokens of these kinds, with its name.
+    fn named(&self, choice: usize, kinds: &[TokenKind]) -> Option<(usize, Jti)> {
+        self.pick(choice, kinds).map(|at| (at, self.tokens[at].jti))
     }
 
     /// One of the tokens of these kinds.
@@ -349,108 +360,13 @@ impl Run {
     }
 
     async fn take(mut self, step: Step) -> Self {
-        const WORKERS: &[TokenKind] = &[TokenKind::Agent, TokenKind::Subagent];
-        let jti = self.engine().fresh_jti();
-        let agent_id = |agent: usize| AgentId::parse(AGENTS[agent]).expect("an id");
-        let picked = |model: &Model, choice: usize, kinds: &[TokenKind]| {
-            model.pick(choice, kinds).map(|at| (at, model.tokens[at].jti))
-        };
         match step {
-            Step::App { days } => {
-                let new = NewApp {
-                    name: Name::parse("app").expect("a name"),
-                    scopes: [Scope::All].into_iter().collect(),
-                    ttl_days: Some(days),
-                };
-                let result = self.engine().mint_app(self.customer, call(new)).await;
-                self.minted(result, None, i64::from(days) * 86_400, None, None);
-            }
-            Step::Bearer { parent, days } => {
-                let Some((parent, named)) = picked(&self.model, parent, &[TokenKind::App]) else {
-                    return self;
-                };
-                let command = MintBearer {
-                    jti,
-                    parent: BearerParent::Presented(named),
-                    environment: Environment::Production,
-                    ttl_days: Some(days),
-                };
-                let result = self.mint(command).await;
-                self.minted(result, Some(parent), i64::from(days) * 86_400, None, None);
-            }
-            Step::Agent { parent, agent, hours } => {
-                let Some((parent, bearer_jti)) = picked(&self.model, parent, &[TokenKind::Bearer]) else {
-                    return self;
-                };
-                let command = MintAgent {
-                    jti,
-                    bearer_jti,
-                    agent_id: agent_id(agent),
-                    agent_name: None,
-                    rbac: PolicyRequest::default(),
-                    ttl_hours: Some(hours),
-                };
-                let result = self.mint(command).await;
-                self.minted(result, Some(parent), i64::from(hours) * 3_600, Some(agent), None);
-            }
-            Step::Subagent { parent, agent, hours } => {
-                let Some((parent, parent_agent_jti)) = picked(&self.model, parent, WORKERS) else {
-                    return self;
-                };
-                let command = MintSubagent {
-                    jti,
-                    parent_agent_jti,
-                    agent_id: agent_id(agent),
-                    agent_name: None,
-                    rbac: PolicyRequest::default(),
-                    ttl_hours: Some(hours),
-                };
-                let result = self.mint(command).await;
-                if self.model.tokens[parent].depth == 3 {
-                    assert!(result.is_err(), "too deep");
-                } else {
-                    self.minted(result, Some(parent), i64::from(hours) * 3_600, Some(agent), None);
-                }
-            }
-            Step::Session { parent, minutes } => {
-                let Some((parent, parent_jti)) = picked(&self.model, parent, WORKERS) else {
-                    return self;
-                };
-                let parent_type = match self.model.tokens[parent].kind {
-                    TokenKind::Agent => SessionParent::Agent,
-                    _ => SessionParent::Subagent,
-                };
-                let command = MintSession {
-                    jti,
-                    parent_jti,
-                    parent_type,
-                    session_id: SessionId::parse("s").expect("an id"),
-                    max_events: None,
-                    ttl_minutes: Some(minutes),
-                };
-                let result = self.mint(command).await;
-                self.minted(result, Some(parent), i64::from(minutes) * 60, None, None);
-            }
-            Step::Override { parent, event, minutes } => {
-                let above = [TokenKind::Agent, TokenKind::Subagent, TokenKind::Session];
-                let parent = parent.and_then(|parent| picked(&self.model, parent, &above));
-                let command = MintOverride {
-                    jti,
-                    parent: parent.map(|(_, jti)| jti),
-                    event_id: EventId::parse(EVENTS[event]).expect("an id"),
-                    allowed_decisions: DecisionSet::default(),
-                    reason: None,
-                    ttl_minutes: Some(minutes),
-                };
-                let result = self.mint(command).await;
-                self.minted(
-                    result,
-                    parent.map(|(at, _)| at),
-                    i64::from(minutes) * 60,
-                    None,
-                    Some(event),
-                );
-            }
+            Step::App { days } => self.app(days).await,
+            Step::Bearer { parent, days } => self.bearer(parent, days).await,
+            Step::Agent { parent, agent, hours } => self.agent(parent, agent, hours).await,
+            Step::Subagent { parent, agent, hours } => self.subagent(parent, agent, hours).await,
+            Step::Session { parent, minutes } => self.session(parent, minutes).await,
+            Step::Override { parent, event, minutes } => self.override_token(parent, event, minutes).await,
             Step::Revoke { token, cascade } => self.revoke(token, cascade).await,
             Step::Decide { token } => self.decide(token).await,
             Step::RevokeAgent { agent } => {
@@ -477,14 +393,7 @@ impl Run {
                 self.model.revoked_keys.push(kid);
             }
             Step::Rotate { immediate } => self.rotate(immediate).await,
-            Step::CreateKey => {
-                let made = self.engine().create_signing_key(self.customer, call(())).await;
-                assert_eq!(made.is_ok(), self.model.active.is_none(), "{made:?}");
-                if let Ok(key) = made {
-                    self.model.keys.push(key.kid);
-                    self.model.active = Some(key.kid);
-                }
-            }
+            Step::CreateKey => self.create_key().await,
             Step::Suspend(suspended) => {
                 let command = SetSuspended {
                     suspended,
@@ -515,6 +424,107 @@ impl Run {
             }
         }
         self
+    }
+
+    async fn app(&mut self, days: u32) {
+        let new = NewApp {
+            name: Name::parse("app").expect("a name"),
+            scopes: [Scope::All].into_iter().collect(),
+            ttl_days: Some(days),
+        };
+        let result = self.engine().mint_app(self.customer, call(new)).await;
+        self.minted(result, None, i64::from(days) * 86_400, None, None);
+    }
+
+    async fn bearer(&mut self, parent: usize, days: u32) {
+        let Some((parent, named)) = self.model.named(parent, &[TokenKind::App]) else {
+            return;
+        };
+        let command = MintBearer {
+            jti: self.engine().fresh_jti(),
+            parent: BearerParent::Presented(named),
+            environment: Environment::Production,
+            ttl_days: Some(days),
+        };
+        let result = self.mint(command).await;
+        self.minted(result, Some(parent), i64::from(days) * 86_400, None, None);
+    }
+
+    async fn agent(&mut self, parent: usize, agent: usize, hours: u32) {
+        let Some((parent, bearer_jti)) = self.model.named(parent, &[TokenKind::Bearer]) else {
+            return;
+        };
+        let command = MintAgent {
+            jti: self.engine().fresh_jti(),
+            bearer_jti,
+            agent_id: agent_id(agent),
+            agent_name: None,
+            rbac: PolicyRequest::default(),
+            ttl_hours: Some(hours),
+        };
+        let result = self.mint(command).await;
+        self.minted(result, Some(parent), i64::from(hours) * 3_600, Some(agent), None);
+    }
+
+    async fn subagent(&mut self, parent: usize, agent: usize, hours: u32) {
+        let Some((parent, parent_agent_jti)) = self.model.named(parent, WORKERS) else {
+            return;
+        };
+        let command = MintSubagent {
+            jti: self.engine().fresh_jti(),
+            parent_agent_jti,
+            agent_id: agent_id(agent),
+            agent_name: None,
+            rbac: PolicyRequest::default(),
+            ttl_hours: Some(hours),
+        };
+        let result = self.mint(command).await;
+        if self.model.tokens[parent].depth == 3 {
+            assert!(result.is_err(), "too deep");
+        } else {
+            self.minted(result, Some(parent), i64::from(hours) * 3_600, Some(agent), None);
+        }
+    }
+
+    async fn session(&mut self, parent: usize, minutes: u32) {
+        let Some((parent, parent_jti)) = self.model.named(parent, WORKERS) else {
+            return;
+        };
+        let parent_type = match self.model.tokens[parent].kind {
+            TokenKind::Agent => SessionParent::Agent,
+            _ => SessionParent::Subagent,
+        };
+        let command = MintSession {
+            jti: self.engine().fresh_jti(),
+            parent_jti,
+            parent_type,
+            session_id: SessionId::parse("s").expect("an id"),
+            max_events: None,
+            ttl_minutes: Some(minutes),
+        };
+        let result = self.mint(command).await;
+        self.minted(result, Some(parent), i64::from(minutes) * 60, None, None);
+    }
+
+    async fn override_token(&mut self, parent: Option<usize>, event: usize, minutes: u32) {
+        let above = [TokenKind::Agent, TokenKind::Subagent, TokenKind::Session];
+        let parent = parent.and_then(|parent| self.model.named(parent, &above));
+        let command = MintOverride {
+            jti: self.engine().fresh_jti(),
+            parent: parent.map(|(_, jti)| jti),
+            event_id: EventId::parse(EVENTS[event]).expect("an id"),
+            allowed_decisions: DecisionSet::default(),
+            reason: None,
+            ttl_minutes: Some(minutes),
+        };
+        let result = self.mint(command).await;
+        self.minted(
+            result,
+            parent.map(|(at, _)| at),
+            i64::from(minutes) * 60,
+            None,
+            Some(event),
+        );
     }
 
     async fn revoke_many(&self, selector: Selector) {
@@ -581,6 +591,15 @@ impl Run {
         let result = self.engine().decide_event(self.customer, call(command)).await;
         assert_eq!(result.is_ok(), self.model.is_active(at, now), "{result:?}");
         self.model.decided[event] |= result.is_ok();
+    }
+
+    async fn create_key(&mut self) {
+        let made = self.engine().create_signing_key(self.customer, call(())).await;
+        assert_eq!(made.is_ok(), self.model.active.is_none(), "{made:?}");
+        if let Ok(key) = made {
+            self.model.keys.push(key.kid);
+            self.model.active = Some(key.kid);
+        }
     }
 
     async fn rotate(&mut self, immediate: bool) {
