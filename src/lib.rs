@@ -26,3 +26,8 @@ pub mod server;
 pub mod service;
 pub mod telemetry;
 pub mod wire;
+
+/// The Rust of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
