@@ -6,7 +6,7 @@ use countersign_actors::commands::{Command, MintBatch};
 use countersign_actors::error::Failure;
 use countersign_actors::id::Jti;
 use countersign_actors::limits::BATCH_MAX;
-use countersign_actors::token::TokenGrant;
+use countersign_actors::token::{TokenGrant, TokenKind};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -37,7 +37,7 @@ pub async fn app(request: HttpRequest, app: Data<App>, body: Body) -> Result<Htt
 /// # Errors
 /// 404 for an unknown app token, 409 if it is revoked or has expired.
 pub async fn bearer(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    mint_one(request, app, body, mint::bearer).await
+    mint_one(request, app, body, TokenKind::Bearer, mint::bearer).await
 }
 
 /// `POST /tokens/agent`
@@ -45,7 +45,7 @@ pub async fn bearer(request: HttpRequest, app: Data<App>, body: Body) -> Result<
 /// # Errors
 /// 404 for an unknown bearer token, 409 if it is revoked or has expired, 400 for a policy that breaks a rule.
 pub async fn agent(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    mint_one(request, app, body, mint::agent).await
+    mint_one(request, app, body, TokenKind::Agent, mint::agent).await
 }
 
 /// `POST /tokens/subagent`
@@ -53,7 +53,7 @@ pub async fn agent(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
 /// # Errors
 /// As [`agent`]; 400 also for a policy that is wider than the parent's, or too deep a delegation.
 pub async fn subagent(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    mint_one(request, app, body, mint::subagent).await
+    mint_one(request, app, body, TokenKind::Subagent, mint::subagent).await
 }
 
 /// `POST /tokens/session`
@@ -61,7 +61,7 @@ pub async fn subagent(request: HttpRequest, app: Data<App>, body: Body) -> Resul
 /// # Errors
 /// 404 for an unknown agent or subagent token, 409 if it is revoked or has expired.
 pub async fn session(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    mint_one(request, app, body, mint::session).await
+    mint_one(request, app, body, TokenKind::Session, mint::session).await
 }
 
 /// `POST /tokens/override`
@@ -69,19 +69,22 @@ pub async fn session(request: HttpRequest, app: Data<App>, body: Body) -> Result
 /// # Errors
 /// 404 if the customer has no key that signs, 409 for an event that is decided.
 pub async fn override_token(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    mint_one(request, app, body, mint::override_token).await
+    mint_one(request, app, body, TokenKind::Override, mint::override_token).await
 }
 
 async fn mint_one<C: Command<Reply = TokenGrant>>(
     request: HttpRequest,
     app: Data<App>,
     body: Body,
+    kind: TokenKind,
     read: impl FnOnce(Fields<'_>, &Identity, Jti) -> Result<C, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
-    let mut fields = content.fields()?;
+    let mut fields = content.fields()?.in_form(identity.form(kind));
     let named = customer_id(&mut fields);
+    // Before anything else is compared: to the credential of another customer, this one does not exist.
+    named.map(|named| identity.customer(Some(named))).transpose()?;
     let command = read(fields, &identity, app.engine.fresh_jti())?;
     let customer = identity.customer(named)?;
     let call = identity.keyed_call(&request, &content, command)?;
