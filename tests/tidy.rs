@@ -9,6 +9,23 @@ use std::path::Path;
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 
+/// Longer than the rule, no longer than this.
+const LONG_FILES: [(&str, usize); 1] = [
+    // The records of tokens and the index over them, which see each other's insides.
+    ("actors/src/tenant/tokens.rs", 483),
+];
+/// Files with a longer function, and its lines at most.
+const LONG_FUNCTIONS: [(&str, usize); 1] = [
+    // A flat table of what each rejection is in HTTP, kept in one piece so that no arm needs a wildcard.
+    ("src/error/engine.rs", 81),
+];
+
+/// What a file may have by a rule and its exceptions.
+fn limit(exceptions: &[(&str, usize)], path: &str, rule: usize) -> usize {
+    let excepted = exceptions.iter().find(|(excepted, _)| *excepted == path);
+    excepted.map_or(rule, |(_, lines)| *lines)
+}
+
 /// A source file.
 struct Source {
     /// From the root of the repository, with `/`.
@@ -112,7 +129,7 @@ fn raw_text_length(rest: &str) -> Option<usize> {
 fn character_length(rest: &str) -> usize {
     let mut characters = rest.char_indices().skip(1);
     match (characters.next(), characters.next()) {
-        (Some((_, '\\')), Some(_)) => rest[2..].find('\'').map_or(1, |_| escaped_length(rest)),
+        (Some((_, '\\')), Some(_)) => escaped_length(rest),
         (Some(_), Some((at, '\''))) => at + 1,
         _ => 1,
     }
@@ -226,8 +243,6 @@ fn time_and_randomness_come_in_as_values() {
         "actors/src/engine.rs",
         // How long a request took, for the access log.
         "src/border.rs",
-        // What an example prints about itself.
-        "actors/examples",
         // How long a commit took, and when free space was last looked at: measurements that decide no command.
         "actors/src/journal",
     ];
@@ -271,7 +286,9 @@ fn neighbours_do_not_import_each_other() {
 #[test]
 fn files_are_short() {
     let sources = sources();
-    let long = sources.iter().filter(|source| source.production_lines > FILE_LINES_MAX);
+    let long = sources
+        .iter()
+        .filter(|source| source.production_lines > limit(&LONG_FILES, &source.path, FILE_LINES_MAX));
     let offences = long.map(|source| format!("{}:{}: lines before its tests", source.path, source.production_lines));
     assert_none(&format!("over {FILE_LINES_MAX} lines"), offences.collect());
 }
@@ -315,7 +332,7 @@ fn functions_are_short() {
     let mut offences = Vec::new();
     for source in sources() {
         for (line, lines) in functions(&source.code) {
-            if lines > FUNCTION_LINES_MAX {
+            if lines > limit(&LONG_FUNCTIONS, &source.path, FUNCTION_LINES_MAX) {
                 offences.push(format!("{}:{line}: {lines} lines", source.path));
             }
         }
