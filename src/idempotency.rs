@@ -45,14 +45,11 @@ impl Keyed for Identity {
     }
 }
 
-/// The key of one item of a batch: the batch's and the item's place in it.
-pub fn of_item(batch: Option<Idempotency>, place: usize, item: &str) -> Option<Idempotency> {
-    let batch = batch?;
-    let scope = digest(&[&format!("{:?}", batch.scope), &place.to_string()]);
-    Some(Idempotency {
-        scope,
-        request: digest(&[item, &format!("{:?}", batch.request)]),
-    })
+/// The key of one item of a batch: the batch's, and the item's place in it.
+pub fn of_item(batch: Option<Idempotency>, place: usize) -> Option<Idempotency> {
+    let Idempotency { scope, request } = batch?;
+    let scope = Digest::of_sha256(sha256(&[scope.as_bytes().as_slice(), &place.to_be_bytes()].concat()));
+    Some(Idempotency { scope, request })
 }
 
 fn key(request: &HttpRequest) -> Result<Option<&str>, ApiError> {

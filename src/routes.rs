@@ -29,6 +29,7 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/tokens/subagent").post(tokens::subagent))
         .service(at("/tokens/session").post(tokens::session))
         .service(at("/tokens/override").post(tokens::override_token))
+        .service(at("/tokens/batch").post(tokens::batch))
         .service(at("/tokens/introspect").post(introspection::introspect))
         .service(at("/tokens/authorize").post(introspection::authorize))
         .service(at("/tokens").get(look_up::tokens))

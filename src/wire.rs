@@ -4,6 +4,7 @@ pub mod fields;
 pub mod introspection;
 pub mod keys;
 pub mod look_up;
+pub mod mint;
 pub mod overrides;
 pub mod rbac;
 pub mod revocation;

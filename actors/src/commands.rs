@@ -10,6 +10,7 @@ mod introspect;
 mod look_up;
 mod mint_agent;
 mod mint_app;
+mod mint_batch;
 mod mint_bearer;
 mod mint_override;
 mod mint_session;
@@ -30,6 +31,7 @@ pub use introspect::{Active, Authorization, Authorize, Introspect};
 pub use look_up::{FindLineage, FindToken, Lineage, ListRevocations, ListTokens, Status, TokenInfo};
 pub use mint_agent::MintAgent;
 pub use mint_app::{MintApp, Preparation, PrepareApp, PreparedApp};
+pub use mint_batch::{BatchItem, MintBatch};
 pub use mint_bearer::{BearerParent, MintBearer};
 pub use mint_override::MintOverride;
 pub use mint_session::{MintSession, SessionParent};
@@ -43,7 +45,7 @@ use crate::id::{Jti, KeyId};
 use crate::limits::LIVE_TOKENS_MAX;
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
-use crate::tenant::idempotency::{Idempotency, Outcome};
+use crate::tenant::idempotency::{Idempotency, IdempotencyRecord, Outcome};
 use crate::tenant::rows::RowChange;
 use crate::tenant::state::Dead;
 use crate::tenant::tokens::{Details, Token};
@@ -125,6 +127,8 @@ pub struct Decided<R> {
     pub audit: Vec<AuditDraft>,
     /// What is kept of it if it was asked for with an idempotency key.
     pub outcome: Option<Outcome>,
+    /// What is kept with each event, if more than one of them was asked for with a key of its own.
+    pub records: Vec<Option<IdempotencyRecord>>,
     /// What is answered once that is durable.
     pub reply: R,
 }
@@ -138,6 +142,7 @@ impl<R> Decided<R> {
             rows: Vec::new(),
             audit: Vec::new(),
             outcome: None,
+            records: Vec::new(),
             reply,
         }
     }

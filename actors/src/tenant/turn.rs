@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::audit::AuditEntry;
+use super::audit::{AuditDraft, AuditEntry};
 use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
 use super::recovery::Restored;
@@ -20,7 +20,7 @@ use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_acces
 use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
-use crate::limits::{GARBAGE_PER_APPEND_MAX, IDEMPOTENCY_RECORDS_MAX, PURGED_PER_TURN_MAX};
+use crate::limits::{GARBAGE_PER_APPEND_MAX, PURGED_PER_TURN_MAX};
 use crate::permits::Permit;
 use crate::tenant::Rejection;
 
@@ -37,7 +37,8 @@ pub(crate) struct Pending<R> {
     answer: Option<oneshot::Sender<Result<R, Failure>>>,
     /// Whether it has been handed to the journal.
     appended: bool,
-    _permit: Permit,
+    /// Held until just before the answer leaves.
+    permit: Option<Permit>,
 }
 
 impl<R> Pending<R> {
@@ -47,7 +48,7 @@ impl<R> Pending<R> {
             Self {
                 answer: Some(answer),
                 appended: false,
-                _permit: permit,
+                permit: Some(permit),
             },
             answered,
         )
@@ -58,6 +59,8 @@ impl<R> Pending<R> {
     }
 
     fn send(&mut self, result: Result<R, Failure>) {
+        // First, so that who calls again as soon as it is answered does not meet its own permit.
+        drop(self.permit.take());
         if let Some(answer) = self.answer.take() {
             // A caller that has gone away needs no answer.
             let _ = answer.send(result);
@@ -123,6 +126,18 @@ struct Origin<'a> {
     caller: &'a Caller,
     request_id: Option<Arc<str>>,
     idempotency: Option<Idempotency>,
+}
+
+impl Origin<'_> {
+    /// The rows of the audit's entries about what happened from `sequence` on.
+    fn audit_rows(&self, drafts: Vec<AuditDraft>, sequence: u64) -> Result<Vec<SideChange>, Fault> {
+        let row = |draft| {
+            let id = prefixed_id("aud_", self.now);
+            AuditEntry::of(draft, id, self.now, self.caller, self.request_id.clone()).row(sequence)
+        };
+        let rows: Result<Vec<_>, _> = drafts.into_iter().map(row).collect();
+        rows.map_err(|error| Fault(error.to_string()))
+    }
 }
 
 /// A customer's state with its place in the journal.
@@ -209,15 +224,12 @@ impl Tenant {
             keyed: idempotency.is_some(),
         };
         // Only now: what a key was used for is nothing to tell a caller who may not make the call.
-        if let Some(Idempotency { scope, request }) = idempotency {
-            match self.state.idempotency.get(&scope) {
-                Some((known, _)) if *known != request => return Err(Rejection::IdempotencyMismatch),
-                Some((_, outcome)) => return command.repeat(&self.state, &moment, outcome).map(Decided::answer),
-                None if self.state.idempotency.len() >= IDEMPOTENCY_RECORDS_MAX => {
-                    return Err(Rejection::IdempotencyLimit);
-                }
-                None => {}
-            }
+        if let Some(outcome) = idempotency
+            .map(|key| self.state.idempotency.consult(&key))
+            .transpose()?
+            .flatten()
+        {
+            return command.repeat(&self.state, &moment, outcome).map(Decided::answer);
         }
         command.decide(&self.state, &moment)
     }
@@ -255,29 +267,16 @@ impl Tenant {
             rows,
             audit,
             outcome,
+            mut records,
             reply,
         } = decided;
-        let Origin {
-            now,
-            caller,
-            request_id,
-            idempotency,
-        } = origin;
         let first_sequence = self.state.sequence() + 1;
-        let record = idempotency
-            .zip(outcome)
-            .map(|(Idempotency { scope, request }, outcome)| IdempotencyRecord {
-                scope,
-                request,
-                outcome,
-            });
-        let encoded = self.apply_all(events, record, now)?;
-        let mut side: Vec<_> = vault.iter().map(VaultChange::row).collect();
-        for draft in audit {
-            let id = prefixed_id("aud_", now);
-            let entry = AuditEntry::of(draft, id, now, caller, request_id.clone());
-            side.push(entry.row(first_sequence).map_err(|error| Fault(error.to_string()))?);
+        if let Some((key, outcome)) = origin.idempotency.zip(outcome) {
+            records = vec![Some(IdempotencyRecord::of(key, outcome))];
         }
+        let encoded = self.apply_all(events, records, origin.now)?;
+        let mut side: Vec<_> = vault.iter().map(VaultChange::row).collect();
+        side.extend(origin.audit_rows(audit, first_sequence)?);
         for change in vault {
             self.state.vault.apply(change);
         }
@@ -313,15 +312,16 @@ impl Tenant {
     fn apply_all(
         &mut self,
         events: Vec<Event>,
-        mut idempotency: Option<IdempotencyRecord>,
+        records: Vec<Option<IdempotencyRecord>>,
         now: UnixMillis,
     ) -> Result<Events, Fault> {
         let mut encoded = Events::new();
+        let mut records = records.into_iter();
         for event in events {
             let recorded = Recorded {
                 at: now,
                 event,
-                idempotency: idempotency.take(),
+                idempotency: records.next().flatten(),
             };
             let written = encoded.push_with(|bytes| serde_json::to_writer(bytes, &recorded));
             written.map_err(|error| Fault(error.to_string()))?;
