@@ -145,6 +145,8 @@ fn the_walk_ends_with_a_verified_agent_token_and_can_be_repeated() {
         );
         assert!(shown.lines().any(|line| line == "1"), "the subagent's depth: {shown}");
         assert!(shown.lines().any(|line| line == "permission_escalation"), "{shown}");
+        let end: Vec<&str> = shown.lines().rev().take(3).collect();
+        assert_eq!(end, ["False", "2", "True"], "active, a cascade of two, not active");
         assert_eq!(shown.contains("verified: code-review-agent"), with_pyjwt, "{shown}");
     }
 }
