@@ -59,6 +59,9 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Clock>,
     /// Called once, with the reason, when the journal has failed: the process should end, and recovery ask the disk.
     pub on_failure: Box<dyn FnOnce(String) + Send>,
+    /// Where the journal is kept instead of in the data directory.
+    #[cfg(any(test, feature = "testing"))]
+    pub store: Option<Arc<dyn crate::journal::Store>>,
 }
 
 impl EngineOptions {
@@ -76,6 +79,8 @@ impl EngineOptions {
             rules: Rules::default(),
             clock: Arc::new(SystemClock),
             on_failure: Box::new(|reason| tracing::error!(reason, "the journal has failed")),
+            #[cfg(any(test, feature = "testing"))]
+            store: None,
         }
     }
 }

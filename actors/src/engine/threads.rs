@@ -81,6 +81,12 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         on_failure: options.on_failure,
         ..JournalOptions::default()
     };
+    #[cfg(any(test, feature = "testing"))]
+    let (journal, journal_threads) = match options.store {
+        Some(store) => Journal::with_store(store, journal_options)?,
+        None => Journal::open(data_dir, journal_options)?,
+    };
+    #[cfg(not(any(test, feature = "testing")))]
     let (journal, journal_threads) = Journal::open(data_dir, journal_options)?;
     let shards = match options.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from),

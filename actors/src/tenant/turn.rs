@@ -346,7 +346,10 @@ impl Tenant {
             if matches!(outcome, Err(AppendError::Refused(_))) {
                 progress.refused.store(true, Ordering::Release);
             }
-            progress.completed.fetch_add(1, Ordering::AcqRel);
+            // What the journal failed to keep stays in flight for ever: nothing that stands on it may be answered.
+            if outcome != Err(AppendError::Failed) {
+                progress.completed.fetch_add(1, Ordering::AcqRel);
+            }
             done(outcome);
         });
         let lease = self.lease.clone();
