@@ -42,7 +42,11 @@ impl Source {
         let text = fs::read_to_string(path).unwrap();
         let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
         let code = blanked(&text);
-        let is_test = path.split('/').any(|part| part == "tests" || part == "tests.rs") || path.starts_with("benches/");
+        // Examples time themselves and stop at the first surprise, as tests do.
+        let is_test = path
+            .split('/')
+            .any(|part| ["tests", "tests.rs", "examples"].contains(&part))
+            || path.starts_with("benches/");
         let production_lines = if is_test { 0 } else { lines_before_tests(&code) };
         Self {
             path,
