@@ -12,9 +12,10 @@ use countersign_actors::token::{TokenKind, jwt};
 use crate::app::App;
 use crate::border::RequestId;
 use crate::error::ApiError;
-use crate::extract::{Credential, Form};
+use crate::extract::{Credential, Fields, Form};
 
-/// A caller whose credential was verified. Whether a token is live and covers the call is for its tenant to say.
+/// A caller whose credential was verified and is live. Whether a token still is when the call is decided, and covers it, is for its
+/// tenant to say.
 pub struct Identity {
     holder: Option<Holder>,
     request_id: Option<Arc<str>>,
@@ -31,7 +32,7 @@ impl Identity {
     /// Reads and verifies the credential in `Authorization`.
     ///
     /// # Errors
-    /// 401 for a credential that is missing, malformed, or signed by no key of its customer; 503 if the engine has no room.
+    /// 401 for a credential that is missing, malformed, signed by no key of its customer, or dead; 503 if the engine has no room.
     pub async fn of(request: &HttpRequest, app: &App) -> Result<Self, ApiError> {
         let request_id = Some(RequestId::of(request).as_str().into());
         match Credential::of(request)? {
@@ -90,6 +91,14 @@ impl Identity {
             Form::Authorization
         } else {
             Form::Documented
+        }
+    }
+
+    /// Takes `customer_id`, which only the holder of a token may leave out.
+    pub fn take_customer(&self, fields: &mut Fields<'_>) -> Option<CustomerId> {
+        match self.holder {
+            Some(_) => fields.optional_uuid("customer_id", CustomerId::parse),
+            None => fields.required_uuid("customer_id", CustomerId::parse),
         }
     }
 

@@ -21,7 +21,7 @@ pub use threads::StartError;
 use threads::Threads;
 
 use crate::clock::{Clock, SystemClock, UnixMillis, fresh_uuid};
-use crate::commands::{Access, Call, Command, FindKey, PresentedToken, Rules};
+use crate::commands::{Access, Call, Caller, Command, FindKey, PresentedToken, Rules};
 use crate::crypto::digest::sha256;
 use crate::crypto::seal::{MasterKey, Sealer};
 use crate::error::{Failure, Overload};
@@ -154,12 +154,31 @@ impl Engine {
         self.execute(customer, Call::management(command)).await
     }
 
+    /// Verifies a token that is presented as a credential, and that it is live. It may die before the command that it comes with is
+    /// decided, so that asks again; but whoever presents a dead one is told nothing else first.
+    ///
+    /// # Errors
+    /// As [`Engine::verify`]; [`Rejection::InvalidCredential`] also for a dead token.
+    pub async fn authenticate(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+        let verified = self.verify(token, presented).await?;
+        let call = Call {
+            caller: Caller::Token(verified.clone()),
+            ..Call::management(Access::Live)
+        };
+        match self.check_access(presented.customer(), call).await {
+            Ok(()) => Ok(verified),
+            // It was verified from memory, and its customer is gone since.
+            Err(Failure::Rejected(Rejection::UnknownCustomer)) => Err(Rejection::InvalidCredential.into()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Verifies the signature of a presented token, whose string is `token`. Whether the token is live is for the command that it
     /// comes with: a forged signature never reaches that far.
     ///
     /// # Errors
     /// [`Rejection::InvalidCredential`] for a token that no key of its customer signed; otherwise as [`Engine::execute`].
-    pub async fn authenticate(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+    pub async fn verify(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
         let digest = sha256(token.as_bytes());
         if let Some(verified) = self.inner.verified.get(&digest) {
             return Ok(verified);

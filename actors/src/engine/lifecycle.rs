@@ -149,7 +149,7 @@ impl Engine {
         if call.command.is_some_and(|own| own != customer) {
             return Ok(None);
         }
-        match self.authenticate(token, &presented).await {
+        match self.verify(token, &presented).await {
             Ok(token) => Ok(Some((customer, token, call.map(|_| ())))),
             Err(Failure::Rejected(_)) => Ok(None),
             Err(failure) => Err(failure),
