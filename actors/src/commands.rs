@@ -18,6 +18,8 @@ mod mint_subagent;
 mod public_keys;
 mod revoke;
 mod rotate_signing_key;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::sync::Arc;

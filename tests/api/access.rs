@@ -208,11 +208,20 @@ fn a_dead_credential_is_told_nothing_about_its_request() {
     let chain = admin(&service);
     let app = app_with(&service, &chain, &["*"]);
     service.advance(DAY);
-    for body in [json!({}), json!({"agent_id": 7, "wrong": true}), json!({"bearer_jti": uuid(), "agent_id": "x"})] {
-        for (path, token) in [("/tokens/agent", chain.token("agent")), ("/tokens/subagent", chain.token("agent"))] {
+    for body in [
+        json!({}),
+        json!({"agent_id": 7, "wrong": true}),
+        json!({"bearer_jti": uuid(), "agent_id": "x"}),
+    ] {
+        for (path, token) in [
+            ("/tokens/agent", chain.token("agent")),
+            ("/tokens/subagent", chain.token("agent")),
+        ] {
             service.post_as(token, path, &body).refused(401, "unauthenticated", &[]);
         }
-        service.post_as(&app, "/tokens/agent", &body).refused(401, "unauthenticated", &[]);
+        service
+            .post_as(&app, "/tokens/agent", &body)
+            .refused(401, "unauthenticated", &[]);
     }
 }
 
@@ -220,7 +229,11 @@ fn a_dead_credential_is_told_nothing_about_its_request() {
 fn a_missing_customer_is_told_with_everything_else_that_is_missing() {
     let service = Service::start();
     let refused = service.post("/tokens/agent", &json!({"ttl_hours": 0}));
-    refused.refused(422, "invalid_request", &["customer_id", "bearer_jti", "agent_id", "ttl_hours"]);
+    refused.refused(
+        422,
+        "invalid_request",
+        &["customer_id", "bearer_jti", "agent_id", "ttl_hours"],
+    );
 }
 
 /// The shortest request for a child, when its parent presents itself.
