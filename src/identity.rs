@@ -79,6 +79,11 @@ impl Identity {
         self.holder.as_ref().map(|holder| holder.token.kind)
     }
 
+    /// The token that the caller presented.
+    pub fn presented(&self) -> Option<Jti> {
+        self.holder.as_ref().map(|holder| holder.token.jti)
+    }
+
     /// The `token_hash` of the app token that the caller presented.
     pub fn presented_hash(&self) -> Option<&str> {
         self.holder.as_ref()?.hash.as_deref()

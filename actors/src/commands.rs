@@ -282,8 +282,7 @@ pub(crate) fn presented_token<'a>(
         Dead::Suspended => Rejection::CustomerSuspended,
         Dead::Expired | Dead::Revoked => Rejection::InvalidCredential,
     })?;
-    let used = matches!(&token.details, Details::Override { event_id, .. } if state.decisions.get(event_id).is_some());
-    if used || !claims_match(state, token, &presented.payload) {
+    if state.decisions.is_used(token) || !claims_match(state, token, &presented.payload) {
         return Err(Rejection::InvalidCredential);
     }
     Ok(token)

@@ -353,7 +353,7 @@ fn one_agent_is_not_another() {
 }
 
 /// The token with another header, claims or signature.
-fn forged(token: &str, change: impl FnOnce(&mut Value, &mut Value), sign: Option<&SigningKey>) -> String {
+pub(crate) fn forged(token: &str, change: impl FnOnce(&mut Value, &mut Value), sign: Option<&SigningKey>) -> String {
     let at = token.find("eyJ").unwrap();
     let (prefix, compact) = token.split_at(at);
     let parts: Vec<&str> = compact.split('.').collect();

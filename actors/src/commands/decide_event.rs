@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Command, Decided, Moment};
+use super::{Access, Command, Decided, Moment, Status};
 use crate::clock::UnixMillis;
 use crate::crypto::sealed::SealedSecret;
 use crate::id::{EventId, Jti};
@@ -140,8 +140,8 @@ pub struct EventToken {
     pub reason: Option<Box<str>>,
     /// When it expires.
     pub expires_at: UnixMillis,
-    /// `active`, `used`, `revoked` or `expired`.
-    pub status: &'static str,
+    /// What it is worth.
+    pub status: Status,
 }
 
 /// An event with its override tokens and, once taken, the decision.
@@ -180,30 +180,19 @@ impl Command for FindEvent {
 
 fn describe(state: &State, token: &Token, now: UnixMillis) -> Option<EventToken> {
     let Details::Override {
-        event_id,
         allowed_decisions,
         reason,
+        ..
     } = &token.details
     else {
         return None;
-    };
-    let is_used = state
-        .decisions
-        .get(event_id)
-        .is_some_and(|record| record.override_jti == token.jti);
-    let status = match state.liveness(token, now) {
-        _ if is_used => "used",
-        Ok(()) => "active",
-        Err(Dead::Expired) => "expired",
-        Err(Dead::Revoked) => "revoked",
-        Err(Dead::Suspended) => "suspended",
     };
     Some(EventToken {
         jti: token.jti,
         allowed_decisions: *allowed_decisions,
         reason: reason.clone(),
         expires_at: token.expires_at.millis(),
-        status,
+        status: Status::of(state, token, now),
     })
 }
 

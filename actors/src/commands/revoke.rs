@@ -78,7 +78,8 @@ pub struct ListDescendants {
 }
 
 impl Command for ListDescendants {
-    type Reply = Slice<Jti>;
+    /// `None` if the place where the last slice ended has been forgotten.
+    type Reply = Option<Slice<Jti>>;
 
     fn access(&self) -> Access {
         Access::Scope(Scope::TokensRead)

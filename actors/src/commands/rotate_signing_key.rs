@@ -57,6 +57,7 @@ impl KeyInfo {
             Outcome::Key(kid) => state
                 .keys
                 .get(*kid)
+                .filter(|key| !key.revoked)
                 .map(Self::from)
                 .ok_or(Rejection::IdempotentResultGone),
             _ => Err(Rejection::IdempotentResultGone),

@@ -225,7 +225,7 @@ impl Tenant {
         };
         // Only now: what a key was used for is nothing to tell a caller who may not make the call.
         if let Some(outcome) = idempotency
-            .map(|key| self.state.idempotency.consult(&key))
+            .map(|key| self.state.idempotency.consult(&key, now))
             .transpose()?
             .flatten()
         {
