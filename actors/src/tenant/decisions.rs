@@ -58,11 +58,15 @@ impl Decisions {
         self.by_event.is_empty()
     }
 
-    /// Adds a decision. `false`, and nothing changes, if the event has one.
+    /// Adds a decision. `false`, and nothing changes, if the event has one that was not kept long enough yet: one that was may still be
+    /// here, because the journal is read back as a whole before anything is forgotten.
     #[must_use]
     pub(super) fn insert(&mut self, event_id: EventId, record: DecisionRecord) -> bool {
-        if self.by_event.contains_key(&event_id) {
-            return false;
+        if let Some(standing) = self.by_event.get(&event_id) {
+            if record.decided_at < kept_until(standing.decided_at) {
+                return false;
+            }
+            self.by_age.remove(&(standing.decided_at, event_id.clone()));
         }
         self.by_age.insert((record.decided_at, event_id.clone()));
         self.by_event.insert(event_id, record);
@@ -73,7 +77,7 @@ impl Decisions {
     pub(super) fn purge(&mut self, now: UnixMillis, at_most: usize) {
         for _ in 0..at_most {
             match self.by_age.first() {
-                Some((at, _)) if at.plus_seconds(DECISIONS_KEPT_SECONDS) <= now => {
+                Some((at, _)) if kept_until(*at) <= now => {
                     if let Some((_, event_id)) = self.by_age.pop_first() {
                         self.by_event.remove(&event_id);
                     }
@@ -82,4 +86,9 @@ impl Decisions {
             }
         }
     }
+}
+
+/// When a decision of this moment is forgotten.
+const fn kept_until(decided_at: UnixMillis) -> UnixMillis {
+    decided_at.plus_seconds(DECISIONS_KEPT_SECONDS)
 }

@@ -104,10 +104,18 @@ impl IdempotencyRecord {
     }
 }
 
+/// A record, and when it was made: a key can be used anew once its record is old enough.
+#[derive(Debug)]
+struct Kept {
+    at: UnixMillis,
+    request: Digest,
+    outcome: Outcome,
+}
+
 /// A tenant's records of the last day.
 #[derive(Debug, Default)]
 pub struct IdempotencyRecords {
-    by_scope: BTreeMap<Digest, (Digest, Outcome)>,
+    by_scope: BTreeMap<Digest, Kept>,
     by_age: VecDeque<(UnixMillis, Digest)>,
 }
 
@@ -119,8 +127,8 @@ impl IdempotencyRecords {
     /// first and there is no room for its record.
     pub fn consult(&self, key: &Idempotency) -> Result<Option<&Outcome>, Rejection> {
         match self.by_scope.get(&key.scope) {
-            Some((known, _)) if *known != key.request => Err(Rejection::IdempotencyMismatch),
-            Some((_, outcome)) => Ok(Some(outcome)),
+            Some(known) if known.request != key.request => Err(Rejection::IdempotencyMismatch),
+            Some(known) => Ok(Some(&known.outcome)),
             None if self.by_scope.len() >= IDEMPOTENCY_RECORDS_MAX => Err(Rejection::IdempotencyLimit),
             None => Ok(None),
         }
@@ -138,7 +146,12 @@ impl IdempotencyRecords {
 
     pub(super) fn insert(&mut self, at: UnixMillis, record: IdempotencyRecord) {
         self.by_age.push_back((at, record.scope));
-        self.by_scope.insert(record.scope, (record.request, record.outcome));
+        let IdempotencyRecord {
+            scope,
+            request,
+            outcome,
+        } = record;
+        self.by_scope.insert(scope, Kept { at, request, outcome });
     }
 
     /// Forgets up to `at_most` records that are over a day old.
@@ -146,7 +159,10 @@ impl IdempotencyRecords {
         for _ in 0..at_most {
             match self.by_age.front() {
                 Some((at, scope)) if at.plus_seconds(IDEMPOTENCY_SECONDS) <= now => {
-                    self.by_scope.remove(scope);
+                    // What is read back from the journal holds both uses of a key that was used anew.
+                    if self.by_scope.get(scope).is_some_and(|kept| kept.at == *at) {
+                        self.by_scope.remove(scope);
+                    }
                     self.by_age.pop_front();
                 }
                 _ => break,

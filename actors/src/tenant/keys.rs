@@ -93,17 +93,24 @@ impl Keys {
         self.any_revoked && self.get(kid).is_some_and(|key| key.revoked)
     }
 
-    /// Revokes a key. One that was published and waits takes over at once. `false` if there is no such key.
+    /// Revokes a key. One that was published and waits takes over at once; if it is the waiting one that is revoked, the active one goes
+    /// on. `false` if there is no such key.
     #[must_use]
     pub(super) fn revoke(&mut self, kid: KeyId, at: UnixMillis) -> bool {
-        let was_active = self.active(at).is_some_and(|active| active.kid == kid);
+        let active = self.active(at).map(|key| key.kid);
         let waiting = self.upcoming(at).map(|key| key.kid);
         let Some(key) = self.get_mut(kid) else { return false };
         key.revoked = true;
         key.signs_until = Some(key.signs_until.map_or(at, |until| until.min(at)));
         self.any_revoked = true;
-        if was_active && let Some(waiting) = waiting {
-            self.promote(waiting, at);
+        match (active, waiting) {
+            (Some(active), Some(waiting)) if active == kid => self.promote(waiting, at),
+            (Some(active), Some(waiting)) if waiting == kid => {
+                if let Some(active) = self.get_mut(active) {
+                    active.signs_until = None;
+                }
+            }
+            _ => {}
         }
         true
     }
