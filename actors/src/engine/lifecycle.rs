@@ -16,7 +16,7 @@ use crate::limits::{FEED_WAIT_SECONDS_MAX, REVOKED_LISTED_MAX};
 use crate::tenant::Rejection;
 use crate::tenant::revocations::Revocation;
 use crate::token::jwt;
-use crate::token::{Decision, TokenKind};
+use crate::token::{Decision, Scope, TokenKind};
 
 /// What a cascade reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +142,11 @@ impl Engine {
         token: &str,
         call: Call<Option<CustomerId>>,
     ) -> Result<Option<(CustomerId, crate::commands::PresentedToken, Call<()>)>, Failure> {
+        if let Some(own) = call.command {
+            // First, or else a caller who may not ask would learn by the answer which tokens are well signed.
+            let access = Access::Scope(Scope::TokensRead);
+            self.check_access(own, call.clone().map(|_| access)).await?;
+        }
         let Ok(presented) = jwt::parse(token) else {
             return Ok(None);
         };
