@@ -515,3 +515,29 @@ fn a_credential_is_looked_at_before_the_body() {
     let answer = service.post_as(chain.token("agent"), "/tokens/subagent", &body);
     answer.refused(401, "unauthenticated", &[]);
 }
+
+#[test]
+fn a_caller_who_may_not_ask_about_tokens_learns_nothing_from_how_it_is_refused() {
+    let service = Service::credentialed();
+    let chain = admin(&service);
+    let agent = chain.token("agent");
+    for token in [agent, "qt_agent_x", "garbage"] {
+        for (path, body) in [
+            ("/tokens/introspect", json!({"token": token})),
+            ("/tokens/authorize", json!({"token": token, "action": "data:read:x"})),
+        ] {
+            service.post_as(agent, path, &body).refused(403, "forbidden", &[]);
+        }
+    }
+}
+
+#[test]
+fn a_dead_credential_is_401_where_only_the_operator_may_call() {
+    let service = Service::credentialed();
+    let chain = admin(&service);
+    let token = app_with(&service, &chain, &["*"]);
+    let list = || service.request("GET /customers", &[&format!("Authorization: Bearer {token}")], "");
+    list().refused(403, "forbidden", &[]);
+    service.advance(2 * DAY);
+    list().refused(401, "unauthenticated", &[]);
+}

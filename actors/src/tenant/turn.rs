@@ -271,6 +271,7 @@ impl Tenant {
             reply,
         } = decided;
         let first_sequence = self.state.sequence() + 1;
+        let happened = events.len();
         if let Some((key, outcome)) = origin.idempotency.zip(outcome) {
             records = vec![Some(IdempotencyRecord::of(key, outcome))];
         }
@@ -286,6 +287,8 @@ impl Tenant {
             }
         }
         side.extend(rows.iter().map(RowChange::row));
+        // A turn that makes many forgets as many, or else a customer who mints in batches would fill up with what has expired.
+        self.garbage.extend(self.state.purge(origin.now, happened));
         let kept = self.garbage.len().saturating_sub(GARBAGE_PER_APPEND_MAX);
         side.extend(self.garbage.split_off(kept).iter().map(RowChange::row));
         let revoked_by = self
