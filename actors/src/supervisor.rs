@@ -289,7 +289,12 @@ fn refuse_all(jobs: Waiting, failure: &Failure) {
 /// Freeing a large state takes long enough to be felt by the shard's other tenants.
 fn drop_elsewhere(state: Box<State>) {
     if state.tokens.len() >= DROPPED_ELSEWHERE_TOKENS {
-        std::thread::spawn(move || drop(state));
+        // Without a thread it is freed here after all: the closure is dropped with the error.
+        drop(
+            std::thread::Builder::new()
+                .name("forget".to_owned())
+                .spawn(move || drop(state)),
+        );
     }
 }
 

@@ -186,7 +186,15 @@ impl Command for CountSelected {
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<Self::Reply>, Rejection> {
         let selected = |token: &Token| match &self.selector {
-            Selector::Agent(agent_id) => token.details.agent().is_some_and(|agent| agent.agent_id == *agent_id),
+            // What the agent was given since then lives on.
+            Selector::Agent(agent_id) => {
+                let is_agents = token.details.agent().is_some_and(|agent| agent.agent_id == *agent_id);
+                is_agents
+                    && state
+                        .revocations
+                        .agent_up_to(agent_id)
+                        .is_some_and(|up_to| token.sequence <= up_to)
+            }
             Selector::IssuedBefore(before) => token.issued_at < *before,
             Selector::Key(kid) => token.kid == *kid,
         };
@@ -323,10 +331,10 @@ mod tests {
             .reply;
         assert_eq!(
             slice,
-            Slice {
+            Some(Slice {
                 found: vec![jti(30), jti(40)],
                 next: None
-            }
+            })
         );
     }
 }

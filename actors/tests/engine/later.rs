@@ -155,7 +155,10 @@ async fn batches_leave_room_for_themselves_once_their_tokens_have_expired() {
             (BatchItem::Override(command), None)
         });
         let items = items.collect();
-        let minted = engine.manage(customer, MintBatch { items }).await.expect("a batch");
+        let minted = engine
+            .manage(customer, MintBatch { items, presented: None })
+            .await
+            .expect("a batch");
         assert!(minted.iter().all(Result::is_ok), "batch {batch}: {:?}", minted.last());
         fixture.clock.advance_seconds(DAY_SECONDS);
     }
