@@ -7,6 +7,8 @@ pub mod event;
 pub mod idempotency;
 pub mod keys;
 pub(crate) mod minting;
+pub(crate) mod notes;
+pub mod permissions;
 pub(crate) mod recovery;
 pub mod rejection;
 pub mod state;

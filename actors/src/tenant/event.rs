@@ -11,6 +11,7 @@ use super::idempotency::IdempotencyRecord;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::crypto::keys::PublicKey;
 use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
+use crate::permissions::PermissionEvent;
 use crate::rbac::Policy;
 use crate::token::{DecisionSet, Environment, Scopes, TokenHashDigest, TokenKind};
 
@@ -48,6 +49,8 @@ pub enum Event {
     },
     /// A token was minted.
     TokenMinted(Mint),
+    /// Something about permission overrides or roles.
+    Permission(PermissionEvent),
 }
 
 /// A signing key as it was made. Its private part is not here: it is sealed in the vault, where it can be erased.

@@ -2,6 +2,7 @@
 
 use crate::clock::UnixMillis;
 use crate::id::KeyId;
+use crate::permissions::PermissionRejection;
 use crate::rbac::{InvalidPolicy, NarrowError};
 use crate::token::{Scope, TokenKind};
 
@@ -116,6 +117,9 @@ pub enum Rejection {
     /// The signing key changed between preparing a token and recording it.
     #[error("the signing key changed meanwhile; the call can be repeated")]
     KeyChanged,
+    /// A rule of permissions.
+    #[error(transparent)]
+    Permission(#[from] PermissionRejection),
 }
 
 /// What a credential lacks.

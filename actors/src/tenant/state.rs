@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::event::{Event, KeyMade, Mint, MintDetails, Recorded};
 use super::idempotency::IdempotencyRecords;
 use super::keys::{Keys, SigningKeyRecord};
+use super::permissions::Permissions;
 use super::rejection::Rejection;
 use super::tokens::{AgentDetails, Details, NewToken, Token, Tokens};
 use super::vault::Vault;
@@ -39,6 +40,8 @@ pub struct State {
     pub vault: Vault,
     /// Calls with an idempotency key.
     pub idempotency: IdempotencyRecords,
+    /// Permission overrides and roles.
+    pub permissions: Permissions,
 }
 
 impl State {
@@ -52,6 +55,7 @@ impl State {
             tokens: Tokens::default(),
             vault: Vault::default(),
             idempotency: IdempotencyRecords::default(),
+            permissions: Permissions::default(),
         }
     }
 
@@ -91,6 +95,7 @@ impl State {
                 self.keys.promote(kid, at);
             }
             Event::TokenMinted(mint) => self.add_token(sequence, mint).map_err(inconsistent)?,
+            Event::Permission(event) => self.permissions.apply(at, event).map_err(inconsistent)?,
         }
         if let Some(record) = idempotency {
             self.idempotency.insert(at, record);

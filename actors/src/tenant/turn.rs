@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::audit::AuditEntry;
+use super::audit::{AuditDraft, AuditEntry};
 use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
+use super::notes::NoteMeter;
 use super::state::State;
 use super::vault::VaultChange;
 use crate::clock::{Clock, UnixMillis, prefixed_id};
+use crate::commands::permissions::PurgeOverrides;
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
@@ -128,6 +130,7 @@ pub(crate) struct Tenant {
     shared: Arc<Shared>,
     appended: u64,
     progress: Arc<Progress>,
+    notes: NoteMeter,
 }
 
 impl Tenant {
@@ -138,6 +141,7 @@ impl Tenant {
             shared,
             appended: 0,
             progress: Arc::default(),
+            notes: NoteMeter::default(),
         }
     }
 
@@ -167,7 +171,16 @@ impl Tenant {
         } = call;
         match self.decide(&caller, idempotency, command, now) {
             Err(rejection) => self.answer(pending, Err(Failure::Rejected(rejection))),
-            Ok(decided) if decided.events.is_empty() => self.answer(pending, Ok(decided.reply)),
+            Ok(decided) if decided.events.is_empty() => {
+                self.answer(pending, Ok(decided.reply));
+                let origin = Origin {
+                    now,
+                    caller: &caller,
+                    request_id,
+                    idempotency: None,
+                };
+                self.note(decided.notes, &origin)?;
+            }
             Ok(_) if self.shared.journal.is_storage_low() => {
                 pending.complete(Err(Failure::Overloaded(Overload::StorageLow)));
             }
@@ -181,6 +194,59 @@ impl Tenant {
                 self.record(decided, origin, pending)?;
             }
         }
+        self.purge_overrides(now)
+    }
+
+    /// Writes what the audit may say of an answer that changed nothing. Nobody waits for it, and there is never too much of it.
+    fn note(&mut self, mut notes: Vec<AuditDraft>, origin: &Origin<'_>) -> Result<(), Fault> {
+        if notes.is_empty() {
+            return Ok(());
+        }
+        if self.shared.journal.is_storage_low() {
+            self.notes.left_out(notes.len());
+            return Ok(());
+        }
+        let admitted = self.notes.admit(origin.now, notes.len());
+        notes.truncate(admitted.count);
+        if admitted.left_out_before > 0 {
+            let left_out = serde_json::json!({"count": admitted.left_out_before});
+            notes.push(AuditDraft {
+                after: Some(left_out),
+                ..AuditDraft::new("permission.decisions_left_out", self.state.customer())
+            });
+        }
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let next_sequence = self.state.sequence() + 1;
+        let side = audit_rows(notes, origin, next_sequence)?;
+        self.append(next_sequence, Events::new(), side, |_| {});
+        Ok(())
+    }
+
+    /// A small step of forgetting overrides that expired long ago: part of a turn, after its answer, so that it disturbs nobody.
+    fn purge_overrides(&mut self, now: UnixMillis) -> Result<(), Fault> {
+        let is_due = self.state.permissions.forgotten(now).next().is_some();
+        if !is_due || self.shared.journal.is_storage_low() {
+            return Ok(());
+        }
+        let origin = Origin {
+            now,
+            caller: &Caller::Service,
+            request_id: None,
+            idempotency: None,
+        };
+        let moment = Moment {
+            now,
+            rules: &self.shared.rules,
+        };
+        let Ok(decided) = PurgeOverrides.decide(&self.state, &moment) else {
+            return Ok(());
+        };
+        let first_sequence = self.state.sequence() + 1;
+        let encoded = self.apply_all(decided.events, None, now)?;
+        let side = audit_rows(decided.audit, &origin, first_sequence)?;
+        self.append(first_sequence, encoded, side, |_| {});
         Ok(())
     }
 
@@ -246,13 +312,9 @@ impl Tenant {
             audit,
             outcome,
             reply,
+            ..
         } = decided;
-        let Origin {
-            now,
-            caller,
-            request_id,
-            idempotency,
-        } = origin;
+        let Origin { now, idempotency, .. } = origin;
         let first_sequence = self.state.sequence() + 1;
         let record = idempotency
             .zip(outcome)
@@ -263,11 +325,7 @@ impl Tenant {
             });
         let encoded = self.apply_all(events, record, now)?;
         let mut side: Vec<_> = vault.iter().map(VaultChange::row).collect();
-        for draft in audit {
-            let id = prefixed_id("aud_", now);
-            let entry = AuditEntry::of(draft, id, now, caller, request_id.clone());
-            side.push(entry.row(first_sequence).map_err(|error| Fault(error.to_string()))?);
-        }
+        side.extend(audit_rows(audit, &origin, first_sequence)?);
         for change in vault {
             self.state.vault.apply(change);
         }
@@ -331,4 +389,14 @@ impl Tenant {
             done,
         });
     }
+}
+
+/// The rows of an audit's entries.
+fn audit_rows(drafts: Vec<AuditDraft>, origin: &Origin<'_>, sequence: u64) -> Result<Vec<SideChange>, Fault> {
+    let row = |draft| {
+        let id = prefixed_id("aud_", origin.now);
+        let entry = AuditEntry::of(draft, id, origin.now, origin.caller, origin.request_id.clone());
+        entry.row(sequence).map_err(|error| Fault(error.to_string()))
+    };
+    drafts.into_iter().map(row).collect()
 }
