@@ -6,6 +6,7 @@ use crate::endpoint::at;
 
 pub mod health;
 pub mod keys;
+pub mod permissions;
 pub mod tokens;
 
 /// Every endpoint of the service.
@@ -21,5 +22,6 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/tokens/agent").post(tokens::agent))
         .service(at("/tokens/subagent").post(tokens::subagent))
         .service(at("/tokens/session").post(tokens::session))
-        .service(at("/tokens/override").post(tokens::override_token));
+        .service(at("/tokens/override").post(tokens::override_token))
+        .configure(permissions::configure);
 }

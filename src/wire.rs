@@ -1,6 +1,7 @@
 //! Request and response bodies.
 
 pub mod keys;
+pub mod permissions;
 pub mod rbac;
 pub mod tokens;
 

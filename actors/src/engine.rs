@@ -1,5 +1,6 @@
 //! The engine: what an embedding program, or the HTTP edge, holds.
 
+mod audit;
 mod mint;
 mod threads;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use actix::Addr;
 
+pub use audit::{AuditCursor, AuditPage, AuditQuery};
 pub use mint::{Minted, NewApp};
 pub use threads::StartError;
 use threads::Threads;

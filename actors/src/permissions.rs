@@ -8,9 +8,10 @@
 //! - [`role`]: roles and their capabilities
 //! - [`subject`]: one user's overrides and roles, indexed so that a check costs little
 //! - [`evaluation`]: DENY, then GRANT, then roles
-//! - [`event`], [`rejection`]: what happens, and why it does not
+//! - [`event`], [`rejection`], [`audit`]: what happens, why it does not, and what is told of it
 
 pub mod action;
+pub mod audit;
 pub mod evaluation;
 pub mod event;
 pub mod id;

@@ -104,6 +104,7 @@ impl From<Rejection> for ApiError {
                 refused.with_retry_after(TOKEN_LIMIT_RETRY_SECONDS)
             }
             Rejection::KeyChanged => Self::unavailable(detail),
+            Rejection::Permission(rejection) => rejection.into(),
         }
     }
 }
@@ -149,7 +150,7 @@ impl ApiError {
     }
 
     /// A rule's refusal.
-    fn refusal(status: u16, code: &'static str, title: &'static str, detail: String) -> Self {
+    pub(super) fn refusal(status: u16, code: &'static str, title: &'static str, detail: String) -> Self {
         Self::new(
             StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
             code,

@@ -163,6 +163,11 @@ pub struct Content {
 }
 
 impl Content {
+    /// The body as it came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// The fields of the body, borrowed from it.
     ///
     /// # Errors

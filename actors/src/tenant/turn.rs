@@ -20,6 +20,7 @@ use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_acces
 use crate::error::{Failure, Overload};
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
 use crate::limits::{IDEMPOTENCY_RECORDS_MAX, PURGED_PER_TURN_MAX};
+use crate::permissions;
 use crate::permits::Permit;
 use crate::tenant::Rejection;
 
@@ -212,7 +213,7 @@ impl Tenant {
             let left_out = serde_json::json!({"count": admitted.left_out_before});
             notes.push(AuditDraft {
                 after: Some(left_out),
-                ..AuditDraft::new("permission.decisions_left_out", self.state.customer())
+                ..AuditDraft::new(permissions::audit::DECISIONS_LEFT_OUT, self.state.customer())
             });
         }
         if notes.is_empty() {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Access, Command, Decided, Moment};
-use crate::permissions::{AdminId, PermissionEvent, PermissionRejection, RoleId, Subject};
+use crate::permissions::{AdminId, PermissionEvent, PermissionRejection, RoleId, Subject, audit};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
 use crate::tenant::{Rejection, State};
@@ -45,7 +45,7 @@ impl Command for AssignRoles {
         let audit = AuditDraft {
             before: Some(json!({"roleIds": before})),
             after: Some(json!({"roleIds": roles})),
-            ..AuditDraft::new("user_roles.assigned", &admin_id)
+            ..AuditDraft::new(audit::USER_ROLES_ASSIGNED, &admin_id)
         };
         let event = PermissionEvent::RolesAssigned {
             admin_id,

@@ -2,7 +2,7 @@
 
 use super::{Access, Command, Decided, Moment, Repeatable, RoleView, changeable_role, outcome_id, role_json};
 use crate::permissions::event::RoleContent;
-use crate::permissions::{Capability, PermissionEvent, PermissionRejection, RoleId};
+use crate::permissions::{Capability, PermissionEvent, PermissionRejection, RoleId, audit};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
 use crate::tenant::idempotency::Outcome;
@@ -57,7 +57,7 @@ impl Command for ChangeRole {
                 content.description.as_deref(),
                 &content.capabilities,
             )),
-            ..AuditDraft::new("role.changed", self.id)
+            ..AuditDraft::new(audit::ROLE_CHANGED, self.id)
         };
         let reply = Repeatable::first(RoleView::made(&content, role.created_at, moment.now));
         let event = Event::Permission(PermissionEvent::RoleChanged(content));

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Access, Command, Decided, DecisionAudit, Moment};
 use crate::clock::UnixMillis;
-use crate::permissions::{Action, AdminId, Effect, OverrideId, Path, PathPattern, Question, RoleId, Source, Verdict};
+use crate::permissions::{
+    Action, AdminId, Effect, OverrideId, Path, PathPattern, Question, RoleId, Source, Verdict, audit,
+};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::{Rejection, State};
 use crate::token::Scope;
@@ -133,9 +135,9 @@ impl Check {
 
     fn note(&self, verdict: &Verdict<'_>) -> AuditDraft {
         let word = if verdict.allowed() {
-            "permission.allowed"
+            audit::PERMISSION_ALLOWED
         } else {
-            "permission.denied"
+            audit::PERMISSION_DENIED
         };
         let mut after = json!({
             "adminId": self.admin_id,

@@ -8,7 +8,7 @@ use crate::limits::{LIVE_OVERRIDES_PER_USER_MAX, OVERRIDES_PER_TENANT_MAX};
 use crate::permissions::event::NewOverride;
 use crate::permissions::{
     ActionPattern, AdminId, Effect, Expiry, Override, OverrideId, PathPattern, PermissionEvent, PermissionRejection,
-    Reason,
+    Reason, audit,
 };
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
@@ -86,7 +86,7 @@ impl Command for CreateOverride {
         });
         let audit = AuditDraft {
             after: Some(rule.to_json()),
-            ..AuditDraft::new("override.created", rule.id).because(Some(rule.reason.as_str()))
+            ..AuditDraft::new(audit::OVERRIDE_CREATED, rule.id).because(Some(rule.reason.as_str()))
         };
         let event = Event::Permission(PermissionEvent::OverrideCreated(new));
         let outcome = Outcome::Thing(rule.id.to_string().into());

@@ -3,7 +3,7 @@
 use super::{Access, Command, Decided, Moment, Repeatable, RoleView, outcome_id, role_json};
 use crate::limits::ROLES_PER_TENANT_MAX;
 use crate::permissions::event::RoleContent;
-use crate::permissions::{Capability, PermissionEvent, PermissionRejection, RoleId};
+use crate::permissions::{Capability, PermissionEvent, PermissionRejection, RoleId, audit};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
 use crate::tenant::idempotency::Outcome;
@@ -47,7 +47,7 @@ impl Command for CreateRole {
         }
         let audit = AuditDraft {
             after: Some(role_json(&name, description.as_deref(), &capabilities)),
-            ..AuditDraft::new("role.created", id)
+            ..AuditDraft::new(audit::ROLE_CREATED, id)
         };
         let content = RoleContent {
             id,

@@ -1,7 +1,7 @@
 //! Deleting an override.
 
 use super::{Access, Command, Decided, Moment, Repeatable, outcome_id};
-use crate::permissions::{OverrideId, PermissionEvent, PermissionRejection};
+use crate::permissions::{OverrideId, PermissionEvent, PermissionRejection, audit};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
 use crate::tenant::idempotency::Outcome;
@@ -27,7 +27,7 @@ impl Command for DeleteOverride {
         let rule = rule.ok_or(PermissionRejection::OverrideNotFound)?;
         let audit = AuditDraft {
             before: Some(rule.to_json()),
-            ..AuditDraft::new("override.deleted", self.id)
+            ..AuditDraft::new(audit::OVERRIDE_DELETED, self.id)
         };
         let event = Event::Permission(PermissionEvent::OverrideDeleted { id: self.id });
         let outcome = Outcome::Thing(self.id.to_string().into());

@@ -1,7 +1,7 @@
 //! Deleting a role.
 
 use super::{Access, Command, Decided, Moment, Repeatable, changeable_role, outcome_id, role_json};
-use crate::permissions::{PermissionEvent, PermissionRejection, RoleId};
+use crate::permissions::{PermissionEvent, PermissionRejection, RoleId, audit};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
 use crate::tenant::idempotency::Outcome;
@@ -34,7 +34,7 @@ impl Command for DeleteRole {
                 role.description.as_deref(),
                 role.capabilities.list(),
             )),
-            ..AuditDraft::new("role.deleted", self.id)
+            ..AuditDraft::new(audit::ROLE_DELETED, self.id)
         };
         let event = Event::Permission(PermissionEvent::RoleDeleted { id: self.id });
         let outcome = Outcome::Thing(self.id.to_string().into());

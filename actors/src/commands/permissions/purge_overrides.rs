@@ -2,7 +2,7 @@
 
 use super::{Access, Command, Decided, Moment};
 use crate::limits::OVERRIDES_PURGED_PER_TURN_MAX;
-use crate::permissions::PermissionEvent;
+use crate::permissions::{PermissionEvent, audit};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
 use crate::tenant::{Rejection, State};
@@ -28,7 +28,7 @@ impl Command for PurgeOverrides {
         let event = Event::Permission(PermissionEvent::OverridesPurged { ids });
         let drafts = forgotten.iter().map(|rule| AuditDraft {
             before: Some(rule.to_json()),
-            ..AuditDraft::new("override.purged", rule.id)
+            ..AuditDraft::new(audit::OVERRIDE_PURGED, rule.id)
         });
         Ok(drafts.fold(Decided::event(event, ()), Decided::audited))
     }
