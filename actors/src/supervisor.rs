@@ -21,7 +21,7 @@ use crate::tenant::turn::{Job, Shared, Tenant};
 /// How often a supervisor looks for idle tenants.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tokens from which a state is dropped off the shard's thread, where it could be felt.
+/// Tokens and overrides from which a state is dropped off the shard's thread, where it could be felt.
 const DROPPED_ELSEWHERE_TOKENS: usize = 10_000;
 
 /// When tenants leave memory.
@@ -216,7 +216,7 @@ fn refuse_all(jobs: Vec<Box<dyn Job>>, failure: &Failure) {
 
 /// Freeing a large state takes long enough to be felt by the shard's other tenants.
 fn drop_elsewhere(state: Box<State>) {
-    if state.tokens.len() >= DROPPED_ELSEWHERE_TOKENS {
+    if state.tokens.len() + state.permissions.override_count() >= DROPPED_ELSEWHERE_TOKENS {
         std::thread::spawn(move || drop(state));
     }
 }

@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod keys;
 pub(crate) mod minting;
 pub(crate) mod notes;
+mod origin;
 pub mod permissions;
 pub(crate) mod recovery;
 pub mod rejection;

@@ -23,7 +23,7 @@ pub(crate) struct Service {
     config: Config,
     clock: Arc<ManualClock>,
     running: Option<Running>,
-    pub(crate) data: TempDir,
+    _data: TempDir,
 }
 
 struct Running {
@@ -56,7 +56,7 @@ impl Service {
             config,
             clock,
             running,
-            data,
+            _data: data,
         }
     }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::Engine;
 use crate::clock::UnixMillis;
 use crate::id::CustomerId;
-use crate::journal::{Direction, ReadError, Space};
+use crate::journal::{Direction, ReadError, SideRow, Space};
 use crate::limits::AUDIT_ROWS_READ_MAX;
 use crate::tenant::audit::{AuditEntry, audit_key};
 
@@ -104,12 +104,7 @@ impl Engine {
         })
     }
 
-    fn scan(
-        &self,
-        customer: CustomerId,
-        query: &AuditQuery,
-        place: Option<&[u8]>,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError> {
+    fn scan(&self, customer: CustomerId, query: &AuditQuery, place: Option<&[u8]>) -> Result<Vec<SideRow>, ReadError> {
         let from = audit_key(query.from).to_vec();
         // No moment's key begins with this byte.
         let end = vec![0xff];

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::audit::{AuditDraft, AuditEntry};
+use super::audit::AuditDraft;
 use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
 use super::notes::NoteMeter;
+use super::origin::Origin;
 use super::state::State;
 use super::vault::VaultChange;
-use crate::clock::{Clock, UnixMillis, prefixed_id};
+use crate::clock::{Clock, UnixMillis};
 use crate::commands::permissions::PurgeOverrides;
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
@@ -89,6 +90,13 @@ pub(crate) trait Job: Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) String);
 
+/// What cannot be written must not be applied either.
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A command and where its answer goes.
 pub(crate) struct CommandJob<C: Command> {
     pub(crate) call: Call<C>,
@@ -114,14 +122,6 @@ impl<C: Command> Job for CommandJob<C> {
 struct Progress {
     completed: AtomicU64,
     refused: AtomicBool,
-}
-
-/// Where a decision comes from.
-struct Origin<'a> {
-    now: UnixMillis,
-    caller: &'a Caller,
-    request_id: Option<Arc<str>>,
-    idempotency: Option<Idempotency>,
 }
 
 /// A customer's state with its place in the journal.
@@ -220,7 +220,7 @@ impl Tenant {
             return Ok(());
         }
         let next_sequence = self.state.sequence() + 1;
-        let side = audit_rows(notes, origin, next_sequence)?;
+        let side = origin.audit_rows(notes, next_sequence)?;
         self.append(next_sequence, Events::new(), side, |_| {});
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Tenant {
         };
         let first_sequence = self.state.sequence() + 1;
         let encoded = self.apply_all(decided.events, None, now)?;
-        let side = audit_rows(decided.audit, &origin, first_sequence)?;
+        let side = origin.audit_rows(decided.audit, first_sequence)?;
         self.append(first_sequence, encoded, side, |_| {});
         Ok(())
     }
@@ -326,7 +326,7 @@ impl Tenant {
             });
         let encoded = self.apply_all(events, record, now)?;
         let mut side: Vec<_> = vault.iter().map(VaultChange::row).collect();
-        side.extend(audit_rows(audit, &origin, first_sequence)?);
+        side.extend(origin.audit_rows(audit, first_sequence)?);
         for change in vault {
             self.state.vault.apply(change);
         }
@@ -390,14 +390,4 @@ impl Tenant {
             done,
         });
     }
-}
-
-/// The rows of an audit's entries.
-fn audit_rows(drafts: Vec<AuditDraft>, origin: &Origin<'_>, sequence: u64) -> Result<Vec<SideChange>, Fault> {
-    let row = |draft| {
-        let id = prefixed_id("aud_", origin.now);
-        let entry = AuditEntry::of(draft, id, origin.now, origin.caller, origin.request_id.clone());
-        entry.row(sequence).map_err(|error| Fault(error.to_string()))
-    };
-    drafts.into_iter().map(row).collect()
 }
