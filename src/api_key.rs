@@ -14,7 +14,6 @@ use countersign_actors::id::{CustomerId, Jti};
 use countersign_actors::limits::IDEMPOTENCY_KEY_CHARS_MAX;
 use countersign_actors::tenant::idempotency::{Digest, Idempotency};
 use countersign_actors::token::{Scope, TokenKind, jwt};
-use serde_json::Value;
 
 use crate::app::App;
 use crate::border::{AnswerHeaders, RequestId};
@@ -71,13 +70,15 @@ impl ApiKey {
             return Err(refused());
         }
         let customer = presented.customer();
-        let presented = app.engine.authenticate(&presented).await?;
+        let presented = app.engine.authenticate(text.expose(), &presented).await?;
         let request_id: Arc<str> = RequestId::of(request).as_str().into();
         let call = Call {
-            caller: Caller::Token(presented),
+            caller: Caller::Token(presented.clone()),
             request_id: Some(Arc::clone(&request_id)),
             idempotency: None,
-            command: DescribeKey { presented },
+            command: DescribeKey {
+                presented: presented.clone(),
+            },
         };
         Ok(Self {
             customer,
@@ -111,18 +112,19 @@ impl ApiKey {
     /// A command in the key's name.
     pub fn call<C>(&self, command: C) -> Call<C> {
         Call {
-            caller: Caller::Token(self.presented),
+            caller: Caller::Token(self.presented.clone()),
             request_id: Some(Arc::clone(&self.request_id)),
             idempotency: None,
             command,
         }
     }
 
-    /// A command in the key's name that takes effect once for each `x-idempotency-key`, if the request has one.
+    /// A command in the key's name that takes effect once for each `x-idempotency-key`, if the request has one. `body` is the same
+    /// for all spellings of the same request.
     ///
     /// # Errors
     /// 400 for an idempotency key that is none.
-    pub fn call_once<C>(&self, request: &HttpRequest, body: &[u8], command: C) -> Result<Call<C>, ApiError> {
+    pub fn call_once<C>(&self, request: &HttpRequest, body: &str, command: C) -> Result<Call<C>, ApiError> {
         Ok(Call {
             idempotency: idempotency(request, body)?,
             ..self.call(command)
@@ -151,7 +153,7 @@ fn rate_limited(standing: &Standing) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", title, detail).with_retry_after(standing.reset_after)
 }
 
-fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<Idempotency>, ApiError> {
+fn idempotency(request: &HttpRequest, body: &str) -> Result<Option<Idempotency>, ApiError> {
     let mut values = request.headers().get_all(&X_IDEMPOTENCY_KEY);
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().ok().filter(|text| {
@@ -167,29 +169,6 @@ fn idempotency(request: &HttpRequest, body: &[u8]) -> Result<Option<Idempotency>
     let scope = format!("{}\n{}\n{text}", request.method(), request.path());
     Ok(Some(Idempotency {
         scope: Digest::of_sha256(sha256(scope.as_bytes())),
-        request: Digest::of_sha256(sha256(&canonical(body))),
+        request: Digest::of_sha256(sha256(body.as_bytes())),
     }))
-}
-
-/// The body as what it says: blanks and the order of its fields do not make another request.
-fn canonical(body: &[u8]) -> Vec<u8> {
-    let parsed = serde_json::from_slice::<Value>(body).ok();
-    parsed
-        .and_then(|value| serde_json::to_vec(&value).ok())
-        .unwrap_or_else(|| body.to_vec())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blanks_and_the_order_of_fields_make_no_other_request() {
-        assert_eq!(
-            canonical(br#"{"a":1,"b":[1,2]}"#),
-            canonical(b"{ \"b\": [1, 2], \"a\": 1 }")
-        );
-        assert_ne!(canonical(br#"{"b":[1,2]}"#), canonical(br#"{"b":[2,1]}"#));
-        assert_eq!(canonical(b""), b"");
-    }
 }

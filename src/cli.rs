@@ -4,16 +4,24 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use countersign_actors::CustomerId;
 
 use crate::config::Config;
 use crate::print;
 
+mod bootstrap;
 mod check_config;
+mod inspect;
 mod serve;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  refused or failed; standard error says why
+  2  the command line itself is wrong";
 
 /// A token authority for AI agents.
 #[derive(Debug, Parser)]
-#[command(name = "countersign", version, about)]
+#[command(name = "countersign", version, about, after_help = EXIT_CODES)]
 struct Arguments {
     /// Configuration file; without it `config.toml` is read if it exists
     #[arg(long, global = true, value_name = "FILE")]
@@ -28,6 +36,8 @@ enum Command {
     Serve,
     /// Show the settings in force without starting; exits with 1 if they are refused
     CheckConfig,
+    Bootstrap(bootstrap::Arguments),
+    Inspect(inspect::Arguments),
 }
 
 /// Reads the command line and does what it says.
@@ -43,6 +53,8 @@ pub fn run() -> ExitCode {
     let done = match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&config),
         Command::CheckConfig => check_config::run(&config),
+        Command::Bootstrap(arguments) => bootstrap::run(&config, &arguments),
+        Command::Inspect(arguments) => inspect::run(&config, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,4 +63,9 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Reads a customer's id for clap.
+fn customer(text: &str) -> Result<CustomerId, &'static str> {
+    CustomerId::parse(text).ok_or("must be a UUID, such as 550e8400-e29b-41d4-a716-446655440000")
 }

@@ -295,6 +295,11 @@ impl ApiError {
         }
     }
 
+    /// The body as `application/problem+json`.
+    pub fn problem(&self) -> Vec<u8> {
+        bodies::problem(self)
+    }
+
     /// The whole answer in the form of a family.
     pub fn respond(&self, family: Family) -> HttpResponse {
         let (status, media, body) = match family {

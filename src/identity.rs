@@ -5,16 +5,17 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use countersign_actors::commands::{Call, Caller, PresentedToken};
 use countersign_actors::id::{CustomerId, Jti};
-use countersign_actors::tenant::Rejection;
+use countersign_actors::tenant::{Needed, Rejection};
 use countersign_actors::token::hash::token_hash;
 use countersign_actors::token::{TokenKind, jwt};
 
 use crate::app::App;
 use crate::border::RequestId;
 use crate::error::ApiError;
-use crate::extract::{Credential, Form};
+use crate::extract::{Credential, Fields, Form};
 
-/// A caller whose credential was verified. Whether a token is live and covers the call is for its tenant to say.
+/// A caller whose credential was verified and is live. Whether a token still is when the call is decided, and covers it, is for its
+/// tenant to say.
 pub struct Identity {
     holder: Option<Holder>,
     request_id: Option<Arc<str>>,
@@ -31,7 +32,7 @@ impl Identity {
     /// Reads and verifies the credential in `Authorization`.
     ///
     /// # Errors
-    /// 401 for a credential that is missing, malformed, or signed by no key of its customer; 503 if the engine has no room.
+    /// 401 for a credential that is missing, malformed, signed by no key of its customer, or dead; 503 if the engine has no room.
     pub async fn of(request: &HttpRequest, app: &App) -> Result<Self, ApiError> {
         let request_id = Some(RequestId::of(request).as_str().into());
         match Credential::of(request)? {
@@ -57,6 +58,22 @@ impl Identity {
         child.may_descend_from(holder.token.kind).then_some(holder.token.jti)
     }
 
+    /// The customer that the caller's token belongs to; the operator belongs to none.
+    pub fn own_customer(&self) -> Option<CustomerId> {
+        self.holder.as_ref().map(|holder| holder.customer)
+    }
+
+    /// That the caller is the operator.
+    ///
+    /// # Errors
+    /// 403 for the holder of a token.
+    pub fn require_operator(&self) -> Result<(), ApiError> {
+        match self.holder {
+            None => Ok(()),
+            Some(_) => Err(Rejection::Forbidden { needed: Needed::Admin }.into()),
+        }
+    }
+
     /// The kind of the token that the caller presented.
     pub fn presented_kind(&self) -> Option<TokenKind> {
         self.holder.as_ref().map(|holder| holder.token.kind)
@@ -77,17 +94,34 @@ impl Identity {
         }
     }
 
+    /// Takes `customer_id`, which only the holder of a token may leave out.
+    pub fn take_customer(&self, fields: &mut Fields<'_>) -> Option<CustomerId> {
+        match self.holder {
+            Some(_) => fields.optional_uuid("customer_id", CustomerId::parse),
+            None => fields.required_uuid("customer_id", CustomerId::parse),
+        }
+    }
+
+    /// That a request names no other customer than the credential's.
+    ///
+    /// # Errors
+    /// 404 if it does, as for a customer that does not exist.
+    pub fn agrees(&self, named: Option<CustomerId>) -> Result<(), ApiError> {
+        match (self.own_customer(), named) {
+            (Some(own), Some(named)) if own != named => Err(Rejection::UnknownCustomer.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// The customer that a call is for: the one the credential belongs to, or else the one the request names.
     ///
     /// # Errors
     /// 404 if the two differ, as for a customer that does not exist; 422 if neither is there.
     pub fn customer(&self, named: Option<CustomerId>) -> Result<CustomerId, ApiError> {
-        match (&self.holder, named) {
-            (Some(holder), Some(named)) if holder.customer != named => Err(Rejection::UnknownCustomer.into()),
-            (Some(holder), _) => Ok(holder.customer),
-            (None, Some(named)) => Ok(named),
-            (None, None) => Err(ApiError::invalid_field("customer_id", "is required")),
-        }
+        self.agrees(named)?;
+        self.own_customer()
+            .or(named)
+            .ok_or_else(|| ApiError::invalid_field("customer_id", "is required"))
     }
 
     /// The parent of a new token: the one that the request names, or else the one that was presented.
@@ -107,7 +141,7 @@ impl Identity {
         let caller = self
             .holder
             .as_ref()
-            .map_or(Caller::Management, |holder| Caller::Token(holder.token));
+            .map_or(Caller::Management, |holder| Caller::Token(holder.token.clone()));
         Call {
             caller,
             request_id: self.request_id.clone(),
@@ -121,7 +155,7 @@ impl Holder {
     async fn of(text: &str, app: &App) -> Result<Self, ApiError> {
         let presented = jwt::parse(text)
             .map_err(|_| ApiError::invalid_credential("the credential is not a token of this service"))?;
-        let token = app.engine.authenticate(&presented).await?;
+        let token = app.engine.authenticate(text, &presented).await?;
         let hash = (token.kind == TokenKind::App).then(|| token_hash(text));
         Ok(Self {
             customer: presented.customer(),

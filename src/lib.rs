@@ -20,6 +20,7 @@ pub mod endpoint;
 pub mod error;
 pub mod extract;
 pub mod guard;
+pub mod idempotency;
 pub mod identity;
 pub mod print;
 pub mod rate_limit;
@@ -28,3 +29,8 @@ pub mod server;
 pub mod service;
 pub mod telemetry;
 pub mod wire;
+
+/// The Rust of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

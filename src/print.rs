@@ -2,7 +2,7 @@
 //!
 //! `println!` panics when the reader has gone away; here that is an error like any other.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 /// Writes one line and makes sure that it is out: a script may be waiting for it.
 ///
@@ -12,6 +12,11 @@ pub fn line(text: impl std::fmt::Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
+}
+
+/// Standard output for many lines: what is written is out once it is flushed.
+pub fn buffered() -> impl Write {
+    BufWriter::new(io::stdout().lock())
 }
 
 /// Writes one line to standard error, for failures before the log is set up.

@@ -30,7 +30,6 @@ pub fn start_engine(
     let given = config.secrets.master_key.as_ref();
     let master_key = given.map(|key| MasterKey::from_content(key.expose())).transpose();
     let engine = Engine::start(EngineOptions {
-        data_dir: config.storage.data_dir.clone(),
         master_key: master_key.map_err(|error: CryptoError| StartError::from(error))?,
         shards: config.engine.shards,
         in_flight_per_tenant_max: config.tokens.in_flight_per_tenant_max,
@@ -41,6 +40,7 @@ pub fn start_engine(
         rules: rules(config),
         clock,
         on_failure: Box::new(on_failure),
+        ..EngineOptions::new(&config.storage.data_dir)
     })?;
     if let Some(path) = engine.generated_master_key() {
         tracing::warn!(

@@ -1,8 +1,14 @@
 //! Request and response bodies.
 
+pub mod fields;
+pub mod introspection;
 pub mod keys;
+pub mod look_up;
+pub mod mint;
+pub mod overrides;
 pub mod permissions;
 pub mod rbac;
+pub mod revocation;
 pub mod tokens;
 
 use actix_web::HttpResponse;

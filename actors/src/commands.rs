@@ -2,30 +2,44 @@
 //! and the moment, which returns what happens and what to answer, or why not.
 
 mod authenticate;
+mod count_events;
 mod create_signing_key;
+mod customer;
+mod decide_event;
+mod introspect;
+mod look_up;
 mod mint_agent;
 mod mint_app;
+mod mint_batch;
 mod mint_bearer;
 mod mint_override;
 mod mint_session;
 mod mint_subagent;
 pub mod permissions;
 mod public_keys;
+mod revoke;
 mod rotate_signing_key;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use authenticate::{Authenticate, FindKey};
+pub use count_events::{CountEvents, Counted};
 pub use create_signing_key::CreateSigningKey;
+pub use customer::{Describe, ListLiveKinds, Overview, SetSuspended};
+pub use decide_event::{DecideEvent, EventFile, EventToken, FindEvent, FindOverrideSecret, Taken};
+pub use introspect::{Active, Authorization, Authorize, Introspect};
+pub use look_up::{FindLineage, FindToken, Lineage, ListRevocations, ListTokens, Status, TokenInfo};
 pub use mint_agent::MintAgent;
 pub use mint_app::{MintApp, Preparation, PrepareApp, PreparedApp};
+pub use mint_batch::{BatchItem, MintBatch};
 pub use mint_bearer::{BearerParent, MintBearer};
 pub use mint_override::MintOverride;
 pub use mint_session::{MintSession, SessionParent};
 pub use mint_subagent::MintSubagent;
 use permissions::PermissionRules;
 pub use public_keys::{PublicKeys, PublishedKeys};
+pub use revoke::{CountSelected, ListDescendants, RevokeMany, RevokeToken, Selector};
 pub use rotate_signing_key::{KeyInfo, NewKey, RotateSigningKey};
 
 use crate::clock::UnixMillis;
@@ -33,7 +47,9 @@ use crate::id::{Jti, KeyId};
 use crate::limits::LIVE_TOKENS_MAX;
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::Event;
-use crate::tenant::idempotency::{Idempotency, Outcome};
+use crate::tenant::idempotency::{Idempotency, IdempotencyRecord, Outcome};
+use crate::tenant::rows::RowChange;
+use crate::tenant::state::Dead;
 use crate::tenant::tokens::{Details, Token};
 use crate::tenant::vault::VaultChange;
 use crate::tenant::{Needed, Rejection, State};
@@ -72,6 +88,8 @@ pub struct Moment<'a> {
     pub now: UnixMillis,
     /// The operator's settings.
     pub rules: &'a Rules,
+    /// Whether the call came with an idempotency key.
+    pub keyed: bool,
 }
 
 /// Settings of an operator that rules depend on.
@@ -108,12 +126,16 @@ pub struct Decided<R> {
     pub events: Vec<Event>,
     /// What changes in the vault, in the same batch.
     pub vault: Vec<VaultChange>,
+    /// What is overwritten in place, in the same batch.
+    pub rows: Vec<RowChange>,
     /// What the audit says of it, in the same batch.
     pub audit: Vec<AuditDraft>,
     /// What the audit may say of an answer that changes nothing: never waited for, and left out where there is too much of it.
     pub notes: Vec<AuditDraft>,
     /// What is kept of it if it was asked for with an idempotency key.
     pub outcome: Option<Outcome>,
+    /// What is kept with each event, if more than one of them was asked for with a key of its own.
+    pub records: Vec<Option<IdempotencyRecord>>,
     /// What is answered once that is durable.
     pub reply: R,
 }
@@ -124,9 +146,11 @@ impl<R> Decided<R> {
         Self {
             events: Vec::new(),
             vault: Vec::new(),
+            rows: Vec::new(),
             audit: Vec::new(),
             notes: Vec::new(),
             outcome: None,
+            records: Vec::new(),
             reply,
         }
     }
@@ -137,6 +161,11 @@ impl<R> Decided<R> {
             events: vec![event],
             ..Self::answer(reply)
         }
+    }
+
+    /// Whether there is nothing to write.
+    pub fn changes_nothing(&self) -> bool {
+        self.events.is_empty() && self.vault.is_empty() && self.rows.is_empty() && self.audit.is_empty()
     }
 
     /// With an entry in the audit.
@@ -184,7 +213,7 @@ impl fmt::Display for Caller {
 }
 
 /// A token whose signature was verified against the published key of its header's `kid`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresentedToken {
     /// Its identifier.
     pub jti: Jti,
@@ -192,6 +221,8 @@ pub struct PresentedToken {
     pub kind: TokenKind,
     /// The key that verified it.
     pub kid: KeyId,
+    /// Its claims, as they were signed.
+    pub payload: Arc<str>,
 }
 
 /// What a caller must be.
@@ -199,6 +230,8 @@ pub struct PresentedToken {
 pub enum Access {
     /// Anyone.
     Public,
+    /// The operator, or the holder of any live token.
+    Live,
     /// The operator.
     Admin,
     /// The operator, or an app token with this scope.
@@ -225,7 +258,7 @@ pub(crate) fn check_access(state: &State, caller: &Caller, access: Access, now: 
     }
     let token = presented_token(state, presented, now)?;
     let (scope, is_parent) = match access {
-        Access::Public => return Ok(()),
+        Access::Public | Access::Live => return Ok(()),
         Access::Admin => return Err(Rejection::Forbidden { needed: Needed::Admin }),
         Access::Scope(scope) => (scope, false),
         Access::Mint { parent, parent_kinds } => (
@@ -246,22 +279,39 @@ pub(crate) fn check_access(state: &State, caller: &Caller, access: Access, now: 
     }
 }
 
-/// The record of a presented token, if it is live and was signed by the key that its record names: claims signed again by a
-/// retired or stolen key for an existing identifier are worth nothing.
+/// The record of a presented token, if it is live and says what its record says: signed by the key that the record names, with the
+/// very claims. So a token that was signed again by a retired or stolen key, or with wider claims, is worth nothing.
 ///
 /// # Errors
-/// [`Rejection::InvalidCredential`] otherwise.
+/// [`Rejection::CustomerSuspended`], or else [`Rejection::InvalidCredential`].
 pub(crate) fn presented_token<'a>(
     state: &'a State,
     presented: &PresentedToken,
     now: UnixMillis,
 ) -> Result<&'a Token, Rejection> {
-    state
+    let token = state
         .tokens
         .get(presented.jti)
-        .filter(|token| token.kid == presented.kid && token.kind() == presented.kind)
-        .filter(|token| state.liveness(token, now).is_ok())
-        .ok_or(Rejection::InvalidCredential)
+        .filter(|token| token.kid == presented.kid);
+    let token = token.ok_or(Rejection::InvalidCredential)?;
+    state.liveness(token, now).map_err(|dead| match dead {
+        Dead::Suspended => Rejection::CustomerSuspended,
+        Dead::Expired | Dead::Revoked => Rejection::InvalidCredential,
+    })?;
+    let used = matches!(&token.details, Details::Override { event_id, .. } if state.decisions.get(event_id).is_some());
+    if used || !claims_match(state, token, &presented.payload) {
+        return Err(Rejection::InvalidCredential);
+    }
+    Ok(token)
+}
+
+/// Whether these claims are the token's own.
+fn claims_match(state: &State, token: &Token, payload: &str) -> bool {
+    let Some(own) = state.claims_of(token) else {
+        return false;
+    };
+    // Tokens of this version compare byte for byte; those of another may order their claims differently.
+    own == payload || serde_json::from_str::<serde_json::Value>(&own).ok() == serde_json::from_str(payload).ok()
 }
 
 /// A command with who asks for it.
@@ -278,7 +328,7 @@ pub struct Call<C> {
 }
 
 impl<C> Call<C> {
-    /// A command of the operator.
+    /// A call in the operator's name: what a program asks that runs the engine in its own process.
     pub const fn management(command: C) -> Self {
         Self {
             caller: Caller::Management,

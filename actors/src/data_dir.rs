@@ -21,6 +21,9 @@ pub enum DataDirError {
     /// Another process works on it.
     #[error("`{}` is in use by another process", .0.display())]
     Locked(PathBuf),
+    /// Nothing was ever kept there.
+    #[error("`{}` holds no data", .0.display())]
+    NoData(PathBuf),
     /// The file system refused.
     #[error("cannot use `{}`: {source}", path.display())]
     Io {
@@ -79,6 +82,18 @@ impl DataDir {
             }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(io_error(&lock_path)(error)),
+        }
+    }
+
+    /// Locks a directory that holds data; creates nothing where there is none.
+    ///
+    /// # Errors
+    /// [`DataDirError::NoData`] if nothing was ever kept there; otherwise as [`DataDir::lock`].
+    pub fn lock_existing(path: &Path) -> Result<Self, DataDirError> {
+        if path.join(STORE).exists() {
+            Self::lock(path)
+        } else {
+            Err(DataDirError::NoData(path.to_owned()))
         }
     }
 
@@ -206,6 +221,15 @@ mod tests {
         assert!(matches!(DataDir::lock(dir.path()), Err(DataDirError::Locked(_))));
         drop(first);
         assert!(DataDir::lock(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_without_data_is_left_as_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for path in [dir.path().to_owned(), dir.path().join("missing")] {
+            assert!(matches!(DataDir::lock_existing(&path), Err(DataDirError::NoData(_))));
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The engine: what an embedding program, or the HTTP edge, holds.
 
 mod audit;
+mod lifecycle;
 mod mint;
+mod reading;
 mod threads;
 
 use std::path::PathBuf;
@@ -10,14 +12,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::Addr;
+use quick_cache::sync::Cache;
+use tokio::sync::oneshot;
 
-pub use audit::{AuditCursor, AuditPage, AuditQuery};
+pub use audit::{AuditCursor, AuditQuery, AuditSlice};
+pub use lifecycle::{Cascaded, Cosigned};
 pub use mint::{Minted, NewApp};
+pub use reading::{AuditPage, PageError};
 pub use threads::StartError;
 use threads::Threads;
 
 use crate::clock::{Clock, SystemClock, UnixMillis, fresh_uuid};
-use crate::commands::{Call, Command, FindKey, PresentedToken, Rules};
+use crate::commands::{Access, Call, Caller, Command, FindKey, PresentedToken, Rules};
+use crate::crypto::digest::sha256;
 use crate::crypto::seal::{MasterKey, Sealer};
 use crate::error::{Failure, Overload};
 use crate::id::{CustomerId, Jti};
@@ -25,7 +32,7 @@ use crate::journal;
 use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
 use crate::permits::Permits;
 use crate::placement::shard_of;
-use crate::supervisor::{Route, Sweep, TenantSupervisor};
+use crate::supervisor::{Erase, Route, Sweep, TenantSupervisor};
 use crate::tenant::Rejection;
 use crate::tenant::turn::{CommandJob, Pending, Shared};
 use crate::token::jwt::Presented;
@@ -54,6 +61,9 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Clock>,
     /// Called once, with the reason, when the journal has failed: the process should end, and recovery ask the disk.
     pub on_failure: Box<dyn FnOnce(String) + Send>,
+    /// Where the journal is kept instead of in the data directory.
+    #[cfg(any(test, feature = "testing"))]
+    pub store: Option<Arc<dyn crate::journal::Store>>,
 }
 
 impl EngineOptions {
@@ -71,6 +81,8 @@ impl EngineOptions {
             rules: Rules::default(),
             clock: Arc::new(SystemClock),
             on_failure: Box::new(|reason| tracing::error!(reason, "the journal has failed")),
+            #[cfg(any(test, feature = "testing"))]
+            store: None,
         }
     }
 }
@@ -88,6 +100,8 @@ struct Inner {
     sealer: Sealer,
     draining: AtomicBool,
     generated_key: Option<PathBuf>,
+    /// Tokens by the digest of their string, whose signature was verified. It spares the verification, never the look at the state.
+    verified: Cache<[u8; 32], PresentedToken>,
     threads: Threads,
 }
 
@@ -142,12 +156,35 @@ impl Engine {
         self.execute(customer, Call::management(command)).await
     }
 
-    /// Verifies the signature of a presented token. Whether the token is live is for the command that it comes with: a forged
-    /// signature never reaches that far.
+    /// Verifies a token that is presented as a credential, and that it is live. It may die before the command that it comes with is
+    /// decided, so that asks again; but whoever presents a dead one is told nothing else first.
+    ///
+    /// # Errors
+    /// As [`Engine::verify`]; [`Rejection::InvalidCredential`] also for a dead token.
+    pub async fn authenticate(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+        let verified = self.verify(token, presented).await?;
+        let call = Call {
+            caller: Caller::Token(verified.clone()),
+            ..Call::management(Access::Live)
+        };
+        match self.check_access(presented.customer(), call).await {
+            Ok(()) => Ok(verified),
+            // It was verified from memory, and its customer is gone since.
+            Err(Failure::Rejected(Rejection::UnknownCustomer)) => Err(Rejection::InvalidCredential.into()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Verifies the signature of a presented token, whose string is `token`. Whether the token is live is for the command that it
+    /// comes with: a forged signature never reaches that far.
     ///
     /// # Errors
     /// [`Rejection::InvalidCredential`] for a token that no key of its customer signed; otherwise as [`Engine::execute`].
-    pub async fn authenticate(&self, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+    pub async fn verify(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+        let digest = sha256(token.as_bytes());
+        if let Some(verified) = self.inner.verified.get(&digest) {
+            return Ok(verified);
+        }
         let found = self
             .manage(presented.customer(), FindKey { kid: presented.kid() })
             .await;
@@ -159,11 +196,32 @@ impl Engine {
         if !presented.verify(&key) {
             return Err(Rejection::InvalidCredential.into());
         }
-        Ok(PresentedToken {
+        let verified = PresentedToken {
             jti: presented.jti(),
             kind: presented.kind(),
             kid: presented.kid(),
-        })
+            payload: presented.payload().into(),
+        };
+        self.inner.verified.insert(digest, verified.clone());
+        Ok(verified)
+    }
+
+    /// Erases a customer: everything but the fact of it. Once this is answered, the customer is unknown.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`] if the customer is just being brought into memory; otherwise as [`Engine::execute`].
+    pub async fn erase(&self, customer: CustomerId, call: Call<()>) -> Result<(), Failure> {
+        let fact = serde_json::json!({"erased_at": self.now(), "actor": call.caller.to_string(), "request_id": call.request_id});
+        self.check_access(customer, call.map(|()| Access::Admin)).await?;
+        let shard = shard_of(customer, self.inner.shards.len());
+        let supervisor = self.inner.shards.get(shard).ok_or(Failure::Interrupted)?;
+        let (done, erased) = oneshot::channel();
+        supervisor.do_send(Erase {
+            customer,
+            fact: fact.to_string().into_bytes(),
+            done,
+        });
+        erased.await.unwrap_or(Err(Failure::Interrupted))
     }
 
     /// A fresh identifier for a token.

@@ -6,6 +6,7 @@
 //! - `writer`: the one thread that writes; `admission`: what it lets in; `group`: what it writes together; `chores`: what it deletes between groups
 //! - `recovery`: reading a tenant back, behind a fence in the writer's own queue; `reading`: reads beside the queue
 //! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer; `sled_store`: the embedded one
+//! - `inspection`: a stopped store, opened only to be read
 //! - `format`: the version of a whole store; `status`: how the journal is
 //! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand
 //!
@@ -20,6 +21,7 @@ mod chores;
 mod faulty;
 mod format;
 mod group;
+mod inspection;
 mod keys;
 mod lease;
 mod reading;
@@ -41,6 +43,7 @@ use std::time::Duration;
 
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{Fault, FaultyStore, Operation};
+pub use inspection::StoppedJournal;
 pub use keys::Space;
 pub use lease::{Append, AppendError, Completion, Lease, Refusal, SideChange};
 pub use record::Events;

@@ -77,6 +77,34 @@ pub const IDEMPOTENCY_SECONDS: i64 = 24 * 3_600;
 pub const IDEMPOTENCY_RECORDS_MAX: usize = 100_000;
 /// Characters of an idempotency key.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Seconds that a decision on a flagged event is kept.
+pub const DECISIONS_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+/// Tokens that one turn of a walk visits, so that the shard's other tenants come in between.
+pub const WALKED_PER_TURN_MAX: usize = 1_000;
+/// Identifiers in the answer to a cascade.
+pub const REVOKED_LISTED_MAX: usize = 100_000;
+/// Entries in one page of a list.
+pub const PAGE_MAX: usize = 200;
+/// Entries in one page of a list for which no number is asked.
+pub const PAGE_DEFAULT: usize = 50;
+/// Revocations in one answer of the feed.
+pub const FEED_PAGE_MAX: usize = 1_000;
+/// Seconds that a call of the feed may wait.
+pub const FEED_WAIT_SECONDS_MAX: u32 = 30;
+/// Calls of the feed that may wait at one time; further ones are answered at once.
+pub const FEED_WAITERS_MAX: usize = 4_096;
+/// Characters of an action or a resource that is to be authorised.
+pub const AUTHORIZED_CHARS_MAX: usize = 4_096;
+/// Mint requests in one batch.
+pub const BATCH_MAX: usize = 100;
+/// Rows that nobody needs any more deleted with one append.
+pub const GARBAGE_PER_APPEND_MAX: usize = 64;
+/// Seconds that the audit is kept.
+pub const AUDIT_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
+/// Presented tokens whose signature is remembered as verified.
+pub const VERIFIED_TOKENS_MAX: usize = 32_768;
+/// Turns that one page of a list may take.
+pub const LIST_TURNS_MAX: usize = 20;
 
 /// Live permission overrides of one user.
 pub const LIVE_OVERRIDES_PER_USER_MAX: usize = 1_000;
@@ -98,8 +126,6 @@ pub const CAPABILITIES_PER_ROLE_MAX: usize = 256;
 pub const ROLES_PER_USER_MAX: usize = 64;
 /// Checks in one call.
 pub const CHECKS_PER_CALL_MAX: usize = 100;
-/// Seconds that the audit is kept.
-pub const AUDIT_RETENTION_SECONDS: i64 = 90 * 24 * 3_600;
 /// Audited decisions of one customer within a minute; the audit counts those left out.
 pub const DECISIONS_AUDITED_PER_MINUTE_MAX: u32 = 600;
 /// Rows that looking for the next page of an audit may read.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+use tokio::sync::oneshot;
 
 use crate::error::{Failure, Overload};
 use crate::id::CustomerId;
-use crate::journal::RecoverError;
+use crate::journal::{AppendError, Completion, RecoverError};
 use crate::limits::SLOTS_PER_SWEEP_MAX;
 use crate::tenant::Rejection;
-use crate::tenant::actor::{Deliver, News, Passivate, Report, TenantActor};
+use crate::tenant::actor::{Abandon, Deliver, News, Passivate, Report, TenantActor};
 use crate::tenant::recovery::{Recovered, Recovering};
 use crate::tenant::state::State;
 use crate::tenant::turn::{Job, Shared, Tenant};
@@ -49,6 +50,23 @@ struct Activated {
     recovered: Recovered,
 }
 
+/// Erases a customer of this shard.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Erase {
+    pub(crate) customer: CustomerId,
+    /// What stays behind.
+    pub(crate) fact: Vec<u8>,
+    pub(crate) done: oneshot::Sender<Result<(), Failure>>,
+}
+
+/// Tells the supervisor that a customer is erased, or that it could not be.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Erased {
+    customer: CustomerId,
+}
+
 /// Looks for idle tenants, at once instead of at the next interval.
 #[derive(Message)]
 #[rtype(result = "usize")]
@@ -59,6 +77,8 @@ enum Slot {
     Activating { waiting: Vec<Box<dyn Job>> },
     /// In memory.
     Active { actor: Addr<TenantActor>, last_used: u64 },
+    /// Being erased; commands wait, to find that it is gone.
+    Erasing { waiting: Vec<Box<dyn Job>> },
     /// Asked to leave; commands wait, for the next activation or for its refusal to go.
     Passivating {
         actor: Addr<TenantActor>,
@@ -92,7 +112,9 @@ impl TenantSupervisor {
                 *last_used = self.sweeps;
                 actor.do_send(Deliver(job));
             }
-            Some(Slot::Activating { waiting } | Slot::Passivating { waiting, .. }) => waiting.push(job),
+            Some(Slot::Activating { waiting } | Slot::Passivating { waiting, .. } | Slot::Erasing { waiting }) => {
+                waiting.push(job);
+            }
             None => {
                 let create = job.creates_customer();
                 self.activate(customer, vec![job], create, supervisor);
@@ -115,8 +137,8 @@ impl TenantSupervisor {
             return;
         };
         match recovered {
-            Ok(Some((state, lease))) => {
-                let tenant = Tenant::new(*state, lease, Arc::clone(&self.shared));
+            Ok(Some(restored)) => {
+                let tenant = Tenant::new(restored, Arc::clone(&self.shared));
                 let actor = TenantActor::new(customer, tenant, supervisor.clone().recipient()).start();
                 for job in waiting {
                     actor.do_send(Deliver(job));
@@ -147,11 +169,17 @@ impl TenantSupervisor {
     }
 
     fn report(&mut self, customer: CustomerId, news: News, supervisor: &Addr<Self>) {
+        if matches!(self.slots.get(&customer), Some(Slot::Erasing { .. })) && !matches!(news, News::Undelivered(_)) {
+            // Whatever became of its memory, the customer is going.
+            return;
+        }
         match news {
             News::Undelivered(job) => self.deliver(customer, job, supervisor),
             News::Faulted => {
                 let waiting = match self.slots.remove(&customer) {
-                    Some(Slot::Passivating { waiting, .. } | Slot::Activating { waiting }) => waiting,
+                    Some(
+                        Slot::Passivating { waiting, .. } | Slot::Activating { waiting } | Slot::Erasing { waiting },
+                    ) => waiting,
                     Some(Slot::Active { .. }) | None => Vec::new(),
                 };
                 // What it appended first may still be in the queue, so an empty store does not mean an unknown customer.
@@ -182,6 +210,38 @@ impl TenantSupervisor {
                 }
             }
         }
+    }
+
+    /// Sends the tenant's memory away, then lets the journal delete everything behind what the tenant appended last.
+    fn erase(&mut self, Erase { customer, fact, done }: Erase, supervisor: &Addr<Self>) {
+        let waiting = match self.slots.remove(&customer) {
+            None => Vec::new(),
+            Some(Slot::Active { actor, .. }) => {
+                actor.do_send(Abandon);
+                Vec::new()
+            }
+            Some(Slot::Passivating { actor, waiting }) => {
+                actor.do_send(Abandon);
+                waiting
+            }
+            Some(slot @ (Slot::Activating { .. } | Slot::Erasing { .. })) => {
+                self.slots.insert(customer, slot);
+                // A caller who has gone away needs no answer.
+                let _ = done.send(Err(Failure::Interrupted));
+                return;
+            }
+        };
+        self.slots.insert(customer, Slot::Erasing { waiting });
+        let supervisor = supervisor.clone();
+        let completion = Completion::new(move |outcome| {
+            let _ = done.send(match outcome {
+                Ok(()) => Ok(()),
+                Err(AppendError::Refused(_)) => Err(Failure::Interrupted),
+                Err(AppendError::Failed) => Err(Failure::Indeterminate),
+            });
+            supervisor.do_send(Erased { customer });
+        });
+        self.shared.journal.erase(customer, fact, completion);
     }
 
     /// Asks idle tenants to leave, at most [`SLOTS_PER_SWEEP_MAX`] of them looked at; returns how many slots are taken.
@@ -252,6 +312,26 @@ impl Handler<Report> for TenantSupervisor {
 
     fn handle(&mut self, Report { customer, news }: Report, context: &mut Self::Context) {
         self.report(customer, news, &context.address());
+    }
+}
+
+impl Handler<Erase> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, erase: Erase, context: &mut Self::Context) {
+        self.erase(erase, &context.address());
+    }
+}
+
+impl Handler<Erased> for TenantSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, Erased { customer }: Erased, context: &mut Self::Context) {
+        if let Some(Slot::Erasing { waiting }) = self.slots.remove(&customer) {
+            for job in waiting {
+                self.deliver(customer, job, &context.address());
+            }
+        }
     }
 }
 

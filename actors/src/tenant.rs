@@ -3,6 +3,7 @@
 
 pub(crate) mod actor;
 pub mod audit;
+pub mod decisions;
 pub mod event;
 pub mod idempotency;
 pub mod keys;
@@ -10,12 +11,16 @@ pub(crate) mod minting;
 pub(crate) mod notes;
 mod origin;
 pub mod permissions;
+pub mod record;
 pub(crate) mod recovery;
 pub mod rejection;
+pub mod revocations;
+pub mod rows;
 pub mod state;
 pub mod tokens;
 pub(crate) mod turn;
 pub mod vault;
+pub mod walk;
 
 pub use rejection::{Needed, Rejection};
 pub use state::State;

@@ -21,12 +21,26 @@ fn describe(config: &Config) -> Result<String, Box<dyn Error>> {
     };
     let mut text = toml::to_string(config)?;
     writeln!(text, "\n# admin token: {}", given(&config.secrets.admin_token))?;
-    writeln!(text, "# master key: {}", given(&config.secrets.master_key))?;
+    writeln!(
+        text,
+        "# master key: {}{}",
+        given(&config.secrets.master_key),
+        own_key(config)
+    )?;
     write!(text, "# access: {access}")?;
     for warning in &config.warnings {
         write!(text, "\n# warning: {warning}")?;
     }
     Ok(text)
+}
+
+/// What stands in for a master key that is not given.
+fn own_key(config: &Config) -> String {
+    let path = config.storage.data_dir.join("master.key");
+    match config.secrets.master_key {
+        Some(_) => String::new(),
+        None => format!("; `{}` is used, and made on a first start", path.display()),
+    }
 }
 
 #[cfg(test)]

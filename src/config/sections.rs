@@ -153,7 +153,7 @@ pub struct EngineConfig {
     pub shards: usize,
     /// Time without a command after which a customer leaves memory.
     pub idle_tenant_seconds: u64,
-    /// Customers in memory at once.
+    /// Customers in memory above which they leave it much sooner.
     pub active_tenants_max: usize,
 }
 

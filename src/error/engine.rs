@@ -1,9 +1,13 @@
 //! Every failure of the engine as HTTP.
 
 use actix_web::http::StatusCode;
+use countersign_actors::engine::PageError;
 use countersign_actors::error::{Failure, Overload};
 use countersign_actors::rbac::InvalidPolicy;
+use countersign_actors::tenant::rejection::StandingDecision;
 use countersign_actors::tenant::{Needed, Rejection};
+
+use serde_json::json;
 
 use super::{ApiError, FieldError, RETRY_SECONDS};
 
@@ -46,71 +50,61 @@ impl From<Rejection> for ApiError {
     fn from(rejection: Rejection) -> Self {
         let detail = rejection.to_string();
         match rejection {
-            Rejection::UnknownCustomer => Self::refusal(404, "unknown_customer", "Unknown customer", detail),
             Rejection::InvalidCredential => Self::invalid_credential("the credential is not a valid token"),
-            Rejection::Forbidden { needed } => Self::forbidden(match needed {
-                Needed::Admin => "the call needs the admin credential".to_owned(),
-                Needed::Scope(scope) => format!("the call needs the admin credential or the scope `{scope}`"),
-            }),
-            Rejection::ParentDisagrees { field } => {
-                Self::refusal(400, "parent_disagrees", "Two different parents", detail).about(field)
-            }
-            Rejection::NoActiveKey => Self::refusal(404, "no_active_key", "No active signing key", detail),
-            Rejection::ActiveKeyExists { kid } => {
-                let refused = Self::refusal(409, "signing_key_exists", "A signing key exists", detail);
-                refused.with_extra("key_id", kid.to_string())
-            }
-            Rejection::KeyNotFound => Self::refusal(404, "key_not_found", "Unknown key", detail),
-            Rejection::KeyNotActive => Self::refusal(409, "key_not_active", "Not the active key", detail),
-            Rejection::RotationPending { kid, signs_from } => {
-                Self::refusal(409, "rotation_pending", "A rotation is pending", detail)
-                    .with_extra("key_id", kid.to_string())
-                    .with_extra("signs_from", signs_from.seconds().to_rfc3339())
-            }
-            Rejection::ParentNotFound { field, .. } => {
-                Self::refusal(404, "parent_not_found", "Unknown parent token", detail).about(field)
-            }
-            Rejection::ParentRevoked => Self::refusal(409, "parent_revoked", "Revoked parent token", detail),
-            Rejection::ParentExpired => Self::refusal(409, "parent_expired", "Expired parent token", detail),
+            Rejection::Forbidden { needed: Needed::Admin } => Self::forbidden("the call needs the admin credential"),
+            Rejection::Forbidden {
+                needed: Needed::Scope(scope),
+            } => Self::forbidden(format!("the call needs the admin credential or the scope `{scope}`")),
             Rejection::TtlOutOfRange { kind, .. } => Self::invalid_field(kind.ttl_field(), detail),
             Rejection::InvalidField { field, message } => Self::invalid_field(field, message),
             Rejection::InvalidPolicy(invalid) => Self::invalid_policy(&invalid, detail),
-            Rejection::PermissionEscalation { field, .. } => {
-                let refused = Self::refusal(400, "permission_escalation", "Wider than the parent's policy", detail);
-                refused.about(rbac_field(field))
-            }
-            Rejection::DelegationDepthExceeded { depth, max } => {
-                Self::refusal(400, "delegation_depth_exceeded", "Delegated too deep", detail)
-                    .with_extra("depth", depth)
-                    .with_extra("max_delegation_depth", max)
-            }
-            Rejection::TokenLimit { .. } => {
-                Self::refusal(429, "token_limit", "Too many tokens", detail).with_retry_after(TOKEN_LIMIT_RETRY_SECONDS)
-            }
-            Rejection::IdempotencyMismatch => Self::refusal(
-                422,
-                "idempotency_key_reused",
-                "The idempotency key was used before",
-                detail,
-            ),
-            Rejection::IdempotentResultGone => Self::refusal(
-                409,
-                "idempotent_result_gone",
-                "The result is no longer in force",
-                detail,
-            ),
-            Rejection::IdempotencyLimit => {
-                let refused = Self::refusal(429, "idempotency_limit", "Too many idempotency keys", detail);
-                refused.with_retry_after(TOKEN_LIMIT_RETRY_SECONDS)
-            }
             Rejection::KeyChanged => Self::unavailable(detail),
             Rejection::Permission(rejection) => rejection.into(),
+            Rejection::EventDecided(standing) => Self::event_decided(&standing, detail),
+            other => {
+                let (status, code, title) = words(&other);
+                Self::refusal(status, code, title, detail).told_more(&other)
+            }
         }
     }
 }
 
+/// Status, code and title of the rejections that have nothing special about them.
+const fn words(rejection: &Rejection) -> (u16, &'static str, &'static str) {
+    match rejection {
+        Rejection::UnknownCustomer => (404, "unknown_customer", "Unknown customer"),
+        Rejection::CustomerSuspended => (403, "customer_suspended", "The customer is suspended"),
+        Rejection::ParentDisagrees { .. } => (400, "parent_disagrees", "Two different parents"),
+        Rejection::NoActiveKey => (404, "no_active_key", "No active signing key"),
+        Rejection::ActiveKeyExists { .. } => (409, "signing_key_exists", "A signing key exists"),
+        Rejection::KeyNotFound => (404, "key_not_found", "Unknown key"),
+        Rejection::KeyNotActive => (409, "key_not_active", "Not the active key"),
+        Rejection::RotationPending { .. } => (409, "rotation_pending", "A rotation is pending"),
+        Rejection::ParentNotFound { .. } => (404, "parent_not_found", "Unknown parent token"),
+        Rejection::ParentRevoked => (409, "parent_revoked", "Revoked parent token"),
+        Rejection::ParentExpired => (409, "parent_expired", "Expired parent token"),
+        Rejection::PermissionEscalation { .. } => (400, "permission_escalation", "Wider than the parent's policy"),
+        Rejection::DelegationDepthExceeded { .. } => (400, "delegation_depth_exceeded", "Delegated too deep"),
+        Rejection::TokenLimit { .. } => (429, "token_limit", "Too many tokens"),
+        Rejection::TokenNotFound => (404, "token_not_found", "Unknown token"),
+        Rejection::EventDiffers => (400, "event_differs", "Another event"),
+        Rejection::OverrideRevoked => (403, "override_revoked", "Revoked override token"),
+        Rejection::OverrideExpired => (410, "override_expired", "Expired override token"),
+        Rejection::DecisionNotAllowed(_) => (400, "decision_not_allowed", "Not among the token's decisions"),
+        Rejection::EventNotFound => (404, "event_not_found", "Unknown event"),
+        Rejection::SessionInactive => (409, "session_inactive", "Inactive session"),
+        // No Retry-After: the session never gets more.
+        Rejection::SessionExhausted { .. } => (429, "session_exhausted", "The session is exhausted"),
+        Rejection::IdempotencyMismatch => (422, "idempotency_key_reused", "The idempotency key was used before"),
+        Rejection::IdempotentResultGone => (409, "idempotent_result_gone", "The result is no longer in force"),
+        Rejection::IdempotencyLimit => (429, "idempotency_limit", "Too many idempotency keys"),
+        // Those that the caller of this has handled.
+        _ => (400, "refused", "Refused"),
+    }
+}
+
 /// Room comes back when tokens expire, which is a matter of minutes at best.
-const TOKEN_LIMIT_RETRY_SECONDS: u32 = 60;
+const ROOM_RETRY_SECONDS: u32 = 60;
 
 /// The path of a field of the policy in a request's body.
 fn rbac_field(field: &'static str) -> &'static str {
@@ -126,6 +120,28 @@ fn rbac_field(field: &'static str) -> &'static str {
 }
 
 impl ApiError {
+    /// The fields and members that tell more about a rejection.
+    fn told_more(self, rejection: &Rejection) -> Self {
+        match rejection {
+            Rejection::ParentDisagrees { field } | Rejection::ParentNotFound { field, .. } => self.about(field),
+            Rejection::PermissionEscalation { field, .. } => self.about(rbac_field(field)),
+            Rejection::EventDiffers => self.about("event_id"),
+            Rejection::DecisionNotAllowed(_) => self.about("decision"),
+            Rejection::ActiveKeyExists { kid } => self.with_extra("key_id", kid.to_string()),
+            Rejection::RotationPending { kid, signs_from } => {
+                let signs_from = signs_from.seconds().to_rfc3339();
+                self.with_extra("key_id", kid.to_string())
+                    .with_extra("signs_from", signs_from)
+            }
+            Rejection::DelegationDepthExceeded { depth, max } => self
+                .with_extra("depth", *depth)
+                .with_extra("max_delegation_depth", *max),
+            Rejection::SessionExhausted { remaining } => self.with_extra("events_remaining", *remaining),
+            Rejection::TokenLimit { .. } | Rejection::IdempotencyLimit => self.with_retry_after(ROOM_RETRY_SECONDS),
+            _ => self,
+        }
+    }
+
     /// Names the field that the refusal is about.
     fn about(mut self, field: &'static str) -> Self {
         let message = self.detail.clone();
@@ -147,6 +163,28 @@ impl ApiError {
             }],
             ..refused
         }
+    }
+
+    /// A page that could not be read; `field` holds its cursor.
+    pub fn of_page(error: &PageError, field: &'static str) -> Self {
+        match error {
+            PageError::Cursor => Self::invalid_field(field, "is none that this list gave"),
+            PageError::Read(error) => {
+                tracing::error!(%error, "the store could not be read");
+                Self::unavailable("the records cannot be read now")
+            }
+        }
+    }
+
+    fn event_decided(standing: &StandingDecision, detail: String) -> Self {
+        let decision = json!({
+            "event_id": standing.event_id.as_str(),
+            "decision": standing.decision,
+            "override_jti": standing.override_jti,
+            "decided_by": standing.decided_by,
+            "decided_at": standing.decided_at.seconds().to_rfc3339(),
+        });
+        Self::refusal(409, "event_decided", "The event is decided", detail).with_extra("decision", decision)
     }
 
     /// A rule's refusal.

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use super::fields::Fields;
 use crate::config::sections::ServerConfig;
 use crate::error::ApiError;
+use crate::idempotency::canonical;
 
 /// How large a body may be and how long it may take; application data of the server.
 #[derive(Clone, Copy, Debug)]
@@ -163,9 +164,14 @@ pub struct Content {
 }
 
 impl Content {
-    /// The body as it came.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The body as text that is the same for every spelling of the same JSON.
+    ///
+    /// # Errors
+    /// 400 when it is not JSON.
+    pub fn canonical(&self) -> Result<String, ApiError> {
+        let value =
+            serde_json::from_slice(&self.bytes).map_err(|_| ApiError::malformed_json("the body is not JSON"))?;
+        Ok(canonical(value).to_string())
     }
 
     /// The fields of the body, borrowed from it.

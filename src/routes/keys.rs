@@ -11,6 +11,7 @@ use countersign_actors::id::{CustomerId, KeyId};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Body, path_uuid};
+use crate::idempotency::Keyed;
 use crate::identity::Identity;
 use crate::wire::json;
 use crate::wire::keys::{JwkSet, KeyAnswer, PublicKeysAnswer};
@@ -26,10 +27,13 @@ pub async fn create(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
+    let named = identity.take_customer(&mut fields);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
-    let key = app.engine.create_signing_key(customer, identity.call(())).await?;
+    let key = app
+        .engine
+        .create_signing_key(customer, identity.keyed_call(&request, &content, ())?)
+        .await?;
     json(&KeyAnswer::created(&key))
 }
 
@@ -42,13 +46,13 @@ pub async fn rotate(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let kid = path_uuid(&request, "key_id", KeyId::parse)?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
+    let named = identity.take_customer(&mut fields);
     let immediate = fields.optional_bool("immediate").unwrap_or(false);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
     let key = app
         .engine
-        .rotate_signing_key(customer, identity.call(()), kid, immediate)
+        .rotate_signing_key(customer, identity.keyed_call(&request, &content, ())?, kid, immediate)
         .await?;
     json(&KeyAnswer::rotated(&key))
 }

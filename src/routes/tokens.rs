@@ -2,21 +2,19 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use countersign_actors::commands::{
-    BearerParent, MintAgent, MintBearer, MintOverride, MintSession, MintSubagent, SessionParent,
-};
-use countersign_actors::engine::NewApp;
-use countersign_actors::id::{AgentId, CustomerId, EventId, Jti, Name, SessionId};
-use countersign_actors::limits::{DECISIONS_MAX, REASON_CHARS_MAX, SCOPES_MAX, SESSION_EVENTS_MAX};
-use countersign_actors::tenant::Rejection;
-use countersign_actors::token::{DecisionSet, Environment, Scope, Scopes, TokenHashDigest, TokenKind};
+use countersign_actors::commands::{Command, MintBatch};
+use countersign_actors::error::Failure;
+use countersign_actors::id::Jti;
+use countersign_actors::limits::BATCH_MAX;
+use countersign_actors::token::{TokenGrant, TokenKind};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Body, Fields};
+use crate::idempotency::{Keyed, of_item};
 use crate::identity::Identity;
-use crate::wire::rbac::RbacBody;
-use crate::wire::tokens::minted;
+use crate::wire::mint;
+use crate::wire::tokens::{BatchAnswer, minted};
 
 /// `POST /tokens/app`
 ///
@@ -26,31 +24,11 @@ pub async fn app(request: HttpRequest, app: Data<App>, body: Body) -> Result<Htt
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
-    let name = fields.required_parsed("name", Name::parse);
-    let scopes = fields.optional_text_list("scopes", SCOPES_MAX);
-    let scopes = match scopes.map(|words| Scopes::parse(&words)) {
-        None => Some([Scope::All].into_iter().collect()),
-        Some(Ok(scopes)) if scopes.is_empty() => {
-            fields.reject("scopes", "must not be empty");
-            None
-        }
-        Some(Ok(scopes)) => Some(scopes),
-        Some(Err(error)) => {
-            fields.reject("scopes", error.to_string());
-            None
-        }
-    };
-    let ttl_days = ttl(&mut fields, TokenKind::App);
-    let new = fields.finish(|| {
-        Some(NewApp {
-            name: name?,
-            scopes: scopes?,
-            ttl_days,
-        })
-    })?;
+    let named = identity.take_customer(&mut fields);
+    let new = mint::app(fields)?;
     let customer = identity.customer(named)?;
-    minted(&app.engine.mint_app(customer, identity.call(new)).await?)
+    let call = identity.keyed_call(&request, &content, new)?;
+    minted(&app.engine.mint_app(customer, call).await?)
 }
 
 /// `POST /tokens/bearer`
@@ -58,36 +36,7 @@ pub async fn app(request: HttpRequest, app: Data<App>, body: Body) -> Result<Htt
 /// # Errors
 /// 404 for an unknown app token, 409 if it is revoked or has expired.
 pub async fn bearer(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    let identity = Identity::of(&request, &app).await?;
-    let content = body.json().await?;
-    let mut fields = content.fields()?.in_form(identity.form(TokenKind::Bearer));
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
-    let hash = fields.optional_text("app_token_hash");
-    let environment = fields.optional_parsed("environment", |text| {
-        Environment::parse(text).ok_or("must be `development`, `staging` or `production`")
-    });
-    let ttl_days = ttl(&mut fields, TokenKind::Bearer);
-    fields.finish(|| Some(()))?;
-    let customer = identity.customer(named)?;
-    let parent = match (identity.parent_of(TokenKind::Bearer), hash) {
-        (Some(_), Some(hash)) if identity.presented_hash() != Some(&hash) => {
-            return Err(Rejection::ParentDisagrees {
-                field: "app_token_hash",
-            }
-            .into());
-        }
-        (Some(jti), _) => BearerParent::Presented(jti),
-        (None, Some(hash)) => BearerParent::Hash(TokenHashDigest::of(&hash)),
-        (None, None) => return Err(ApiError::invalid_field("app_token_hash", "is required")),
-    };
-    let environment = environment.unwrap_or(Environment::Production);
-    let command = MintBearer {
-        jti: app.engine.fresh_jti(),
-        parent,
-        environment,
-        ttl_days,
-    };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    mint_one(request, app, body, TokenKind::Bearer, mint::bearer).await
 }
 
 /// `POST /tokens/agent`
@@ -95,28 +44,7 @@ pub async fn bearer(request: HttpRequest, app: Data<App>, body: Body) -> Result<
 /// # Errors
 /// 404 for an unknown bearer token, 409 if it is revoked or has expired, 400 for a policy that breaks a rule.
 pub async fn agent(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    let identity = Identity::of(&request, &app).await?;
-    let content = body.json().await?;
-    let mut fields = content.fields()?.in_form(identity.form(TokenKind::Agent));
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
-    let parent = fields.optional_uuid("bearer_jti", Jti::parse);
-    let agent_id = fields.required_parsed("agent_id", AgentId::parse);
-    let agent_name = fields.optional_parsed("agent_name", Name::parse);
-    let rbac = RbacBody::take(&mut fields);
-    let ttl_hours = ttl(&mut fields, TokenKind::Agent);
-    let agent_id = fields.finish(|| agent_id)?;
-    let customer = identity.customer(named)?;
-    let bearer_jti = identity.parent(TokenKind::Agent, "bearer_jti", parent)?;
-    let rbac = rbac.into_request()?;
-    let command = MintAgent {
-        jti: app.engine.fresh_jti(),
-        bearer_jti,
-        agent_id,
-        agent_name,
-        rbac,
-        ttl_hours,
-    };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    mint_one(request, app, body, TokenKind::Agent, mint::agent).await
 }
 
 /// `POST /tokens/subagent`
@@ -124,29 +52,7 @@ pub async fn agent(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
 /// # Errors
 /// As [`agent`]; 400 also for a policy that is wider than the parent's, or too deep a delegation.
 pub async fn subagent(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    let identity = Identity::of(&request, &app).await?;
-    let content = body.json().await?;
-    let mut fields = content.fields()?.in_form(identity.form(TokenKind::Subagent));
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
-    let parent = fields.optional_uuid("parent_agent_jti", Jti::parse);
-    let agent_id = fields.required_parsed("agent_id", AgentId::parse);
-    let agent_name = fields.optional_parsed("agent_name", Name::parse);
-    let rbac = RbacBody::take(&mut fields);
-    let ttl_hours = ttl(&mut fields, TokenKind::Subagent);
-    let agent_id = fields.finish(|| agent_id)?;
-    let customer = identity.customer(named)?;
-    let parent_agent_jti = identity.parent(TokenKind::Subagent, "parent_agent_jti", parent)?;
-    let rbac = rbac.into_request()?;
-    let jti = app.engine.fresh_jti();
-    let command = MintSubagent {
-        jti,
-        parent_agent_jti,
-        agent_id,
-        agent_name,
-        rbac,
-        ttl_hours,
-    };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    mint_one(request, app, body, TokenKind::Subagent, mint::subagent).await
 }
 
 /// `POST /tokens/session`
@@ -154,48 +60,7 @@ pub async fn subagent(request: HttpRequest, app: Data<App>, body: Body) -> Resul
 /// # Errors
 /// 404 for an unknown agent or subagent token, 409 if it is revoked or has expired.
 pub async fn session(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
-    let identity = Identity::of(&request, &app).await?;
-    let content = body.json().await?;
-    let mut fields = content.fields()?.in_form(identity.form(TokenKind::Session));
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
-    let parent = fields.optional_uuid("parent_jti", Jti::parse);
-    let named_type = fields.optional_parsed("parent_type", |text| match text {
-        "agent" => Ok(SessionParent::Agent),
-        "subagent" => Ok(SessionParent::Subagent),
-        _ => Err("must be `agent` or `subagent`"),
-    });
-    let session_id = fields.required_parsed("session_id", SessionId::parse);
-    let max_events = fields.optional_integer("max_events", 1..=SESSION_EVENTS_MAX);
-    let ttl_minutes = ttl(&mut fields, TokenKind::Session);
-    let session_id = fields.finish(|| session_id)?;
-    let customer = identity.customer(named)?;
-    let parent_jti = identity.parent(TokenKind::Session, "parent_jti", parent)?;
-    let parent_type = session_parent(&identity, named_type)?;
-    let jti = app.engine.fresh_jti();
-    let command = MintSession {
-        jti,
-        parent_jti,
-        parent_type,
-        session_id,
-        max_events,
-        ttl_minutes,
-    };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
-}
-
-fn session_parent(identity: &Identity, named: Option<SessionParent>) -> Result<SessionParent, ApiError> {
-    let presented = match identity.presented_kind() {
-        Some(TokenKind::Agent) => Some(SessionParent::Agent),
-        Some(TokenKind::Subagent) => Some(SessionParent::Subagent),
-        _ => None,
-    };
-    match (presented, named) {
-        (Some(presented), Some(named)) if presented != named => {
-            Err(Rejection::ParentDisagrees { field: "parent_type" }.into())
-        }
-        (Some(parent), _) | (None, Some(parent)) => Ok(parent),
-        (None, None) => Err(ApiError::invalid_field("parent_type", "is required")),
-    }
+    mint_one(request, app, body, TokenKind::Session, mint::session).await
 }
 
 /// `POST /tokens/override`
@@ -203,49 +68,68 @@ fn session_parent(identity: &Identity, named: Option<SessionParent>) -> Result<S
 /// # Errors
 /// 404 if the customer has no key that signs, 409 for an event that is decided.
 pub async fn override_token(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
+    mint_one(request, app, body, TokenKind::Override, mint::override_token).await
+}
+
+async fn mint_one<C: Command<Reply = TokenGrant>>(
+    request: HttpRequest,
+    app: Data<App>,
+    body: Body,
+    kind: TokenKind,
+    read: impl FnOnce(Fields<'_>, &Identity, Jti) -> Result<C, ApiError>,
+) -> Result<HttpResponse, ApiError> {
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
-    let mut fields = content.fields()?.in_form(identity.form(TokenKind::Override));
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
-    let event_id = fields.required_parsed("event_id", EventId::parse);
-    let allowed = fields.optional_text_list("allowed_decisions", DECISIONS_MAX);
-    let allowed = match allowed.map(|words| DecisionSet::parse(&words)) {
-        None => Some(DecisionSet::default()),
-        Some(Ok(decisions)) => Some(decisions),
-        Some(Err(error)) => {
-            fields.reject("allowed_decisions", error.to_string());
-            None
-        }
-    };
-    let reason = reason(&mut fields);
-    let ttl_minutes = ttl(&mut fields, TokenKind::Override);
-    let (event_id, allowed_decisions) = fields.finish(|| event_id.zip(allowed))?;
+    let mut fields = content.fields()?.in_form(identity.form(kind));
+    let named = identity.take_customer(&mut fields);
+    identity.agrees(named)?;
+    let command = read(fields, &identity, app.engine.fresh_jti())?;
     let customer = identity.customer(named)?;
-    let parent = identity.parent_of(TokenKind::Override);
-    let jti = app.engine.fresh_jti();
-    let command = MintOverride {
-        jti,
-        parent,
-        event_id,
-        allowed_decisions,
-        reason,
-        ttl_minutes,
-    };
-    minted(&app.engine.mint(customer, identity.call(command)).await?)
+    let call = identity.keyed_call(&request, &content, command)?;
+    minted(&app.engine.mint(customer, call).await?)
 }
 
-/// Takes `ttl_days`, `ttl_hours` or `ttl_minutes`, whichever is the kind's, within its maximum.
-fn ttl(fields: &mut Fields<'_>, kind: TokenKind) -> Option<u32> {
-    let max = u32::try_from(kind.max_ttl_seconds() / kind.ttl_unit_seconds()).unwrap_or(u32::MAX);
-    fields.optional_integer(kind.ttl_field(), 1..=max)
-}
-
-fn reason(fields: &mut Fields<'_>) -> Option<Box<str>> {
-    fields.optional_parsed("reason", |text| {
-        if text.chars().count() > REASON_CHARS_MAX {
-            Err(format!("must have at most {REASON_CHARS_MAX} characters"))
-        } else {
-            Ok(text.into())
+/// `POST /tokens/batch`
+///
+/// # Errors
+/// 422 for a batch that is none; what is wrong with an item stands in the item's result.
+pub async fn batch(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
+    let identity = Identity::of(&request, &app).await?;
+    let content = body.batch_json().await?;
+    let mut fields = content.fields()?;
+    let named = identity.take_customer(&mut fields);
+    let items = fields.required_raw_list("requests", 1..=BATCH_MAX);
+    let items = fields.finish(|| items)?;
+    let customer = identity.customer(named)?;
+    let key = identity.keyed_call(&request, &content, ())?.idempotency;
+    let mut results: Vec<Option<Result<_, ApiError>>> = Vec::with_capacity(items.len());
+    let mut commands = Vec::with_capacity(items.len());
+    for (place, item) in items.into_iter().enumerate() {
+        let read =
+            Fields::from_raw(item).and_then(|fields| mint::batch_item(fields, &identity, app.engine.fresh_jti()));
+        match read {
+            Ok(command) => {
+                commands.push((command, of_item(key, place)));
+                results.push(None);
+            }
+            Err(error) => results.push(Some(Err(error))),
         }
-    })
+    }
+    let mut decided = match commands.is_empty() {
+        true => Vec::new(),
+        false => {
+            app.engine
+                .execute(customer, identity.call(MintBatch { items: commands }))
+                .await?
+        }
+    }
+    .into_iter();
+    for result in results.iter_mut().filter(|result| result.is_none()) {
+        let Some(decided) = decided.next() else { break };
+        let signed = decided
+            .map_err(Failure::Rejected)
+            .and_then(|grant| app.engine.signed(grant));
+        *result = Some(signed.map_err(ApiError::from));
+    }
+    BatchAnswer::of(results.into_iter().flatten()).respond()
 }

@@ -101,7 +101,7 @@ impl<'a> OverrideAnswer<'a> {
 pub struct OverridesAnswer<'a> {
     overrides: Vec<OverrideAnswer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<OverrideId>,
+    cursor: Option<String>,
 }
 
 impl<'a> OverridesAnswer<'a> {
@@ -110,7 +110,7 @@ impl<'a> OverridesAnswer<'a> {
         let listed = page.overrides.iter().map(|view| OverrideAnswer::listed(customer, view));
         Self {
             overrides: listed.collect(),
-            cursor: page.more_after,
+            cursor: page.more_after.map(|place| place.to_string()),
         }
     }
 }

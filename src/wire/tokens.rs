@@ -7,7 +7,7 @@ use countersign_actors::tenant::event::MintDetails;
 use countersign_actors::token::hash::token_hash;
 use serde::Serialize;
 
-use super::{json_with_claims, object_with_claims};
+use super::{json_with_claims, object_with_claims, respond};
 use crate::error::ApiError;
 
 /// An existing proxy reads level 0 as "no limit", so whoever sets it is told.
@@ -81,9 +81,41 @@ pub fn minted(minted: &Minted) -> Result<HttpResponse, ApiError> {
 }
 
 /// The body of that answer, for a batch.
-///
-/// # Errors
-/// As [`super::json`].
-pub fn minted_body(minted: &Minted) -> Result<Vec<u8>, ApiError> {
+fn minted_body(minted: &Minted) -> Result<Vec<u8>, ApiError> {
     object_with_claims(&MintAnswer::of(minted), minted.signed.claims())
+}
+
+/// The results of a batch, in the order of its items.
+pub struct BatchAnswer {
+    body: Vec<u8>,
+}
+
+impl BatchAnswer {
+    /// The answer of these results.
+    pub fn of(results: impl Iterator<Item = Result<Minted, ApiError>>) -> Self {
+        let mut body = b"{\"results\":[".to_vec();
+        for (place, result) in results.enumerate() {
+            if place > 0 {
+                body.push(b',');
+            }
+            let result = result.and_then(|minted| minted_body(&minted));
+            let (status, item) = match result {
+                Ok(item) => (200, item),
+                Err(error) => (error.status.as_u16(), error.problem()),
+            };
+            body.extend_from_slice(format!("{{\"status\":{status},\"body\":").as_bytes());
+            body.extend_from_slice(&item);
+            body.push(b'}');
+        }
+        body.extend_from_slice(b"]}");
+        Self { body }
+    }
+
+    /// The whole answer.
+    ///
+    /// # Errors
+    /// None; it has the form of a handler's last line.
+    pub fn respond(self) -> Result<HttpResponse, ApiError> {
+        Ok(respond(self.body))
+    }
 }

@@ -12,7 +12,7 @@ fn health_and_readiness_answer() {
         client.get("/health").json(),
         json!({"status": "healthy", "service": "countersign"})
     );
-    assert_eq!(client.get("/ready").json(), json!({"status": "ready"}));
+    assert_eq!(client.get("/ready").json(), json!({"status": "ready", "reasons": []}));
 }
 
 #[test]

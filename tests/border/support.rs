@@ -1,10 +1,9 @@
 //! A server on a free port with routes of its own, and a client that says exactly what it is told.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, ServiceConfig};
@@ -13,10 +12,14 @@ use countersign::config::Config;
 use countersign::endpoint::at;
 use countersign::error::ApiError;
 use countersign::extract::{Body, Credential, Fields};
-use countersign::routes;
 use countersign::server::Server;
-use serde_json::{Value, json};
+use countersign::service::{application, start_engine};
+use countersign_actors::clock::SystemClock;
+use serde_json::json;
+use tempfile::TempDir;
 use tokio::sync::Semaphore;
+
+pub(crate) use crate::client::{Answer, Client};
 
 /// A server that stops with the test.
 pub(crate) struct Running {
@@ -25,6 +28,7 @@ pub(crate) struct Running {
     /// One permit lets one request to `/wait` go on; each such request first adds one to the other.
     pub(crate) gate: Arc<Gate>,
     thread: Option<JoinHandle<()>>,
+    _data: TempDir,
 }
 
 pub(crate) struct Gate {
@@ -54,6 +58,9 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> (Running, mpsc::Receive
     let mut config = Config::default();
     config.server.port = 0;
     config.server.workers = 1;
+    let data = tempfile::tempdir().unwrap();
+    config.storage.data_dir = data.path().to_owned();
+    config.storage.disk_free_min_mib = 0;
     change(&mut config);
     let (arrivals, arrived) = mpsc::sync_channel(1_000);
     let gate = Arc::new(Gate {
@@ -64,7 +71,13 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> (Running, mpsc::Receive
     let shared = Arc::clone(&gate);
     let thread = thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
-            let server = Server::bind(&config, move |app| test_routes(app, &shared)).unwrap();
+            let engine = start_engine(&config, Arc::new(SystemClock), drop).unwrap();
+            let routes = application(&config, engine);
+            let configure = move |app: &mut ServiceConfig| {
+                test_routes(app, &shared);
+                routes(app);
+            };
+            let server = Server::bind(&config, configure).unwrap();
             let handle = server.handle();
             let announce = move |addresses: &[SocketAddr]| {
                 started.send((addresses[0], handle)).unwrap();
@@ -80,6 +93,7 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> (Running, mpsc::Receive
             handle,
             gate,
             thread: Some(thread),
+            _data: data,
         },
         arrived,
     )
@@ -92,9 +106,7 @@ pub(crate) fn default_server() -> Running {
 
 fn test_routes(app: &mut ServiceConfig, gate: &Arc<Gate>) {
     let gate = web::Data::from(Arc::clone(gate));
-    app.app_data(gate)
-        .service(at("/wait").get(wait))
-        .configure(routes::configure);
+    app.app_data(gate).service(at("/wait").get(wait));
     for prefix in ["/test", "/api/v1/test"] {
         let scope = web::scope(prefix)
             .service(at("/echo").post(echo).get(query).delete(optional))
@@ -171,32 +183,7 @@ async fn foreign() -> Result<HttpResponse, actix_web::Error> {
     ))
 }
 
-/// One connection.
-pub(crate) struct Client<S = TcpStream> {
-    stream: S,
-    buffer: Vec<u8>,
-}
-
-/// One answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
 impl Answer {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
     /// Asserts the problem form and returns the code.
     pub(crate) fn problem(&self) -> String {
         assert_eq!(
@@ -224,21 +211,11 @@ impl Answer {
 
 impl Client {
     pub(crate) fn connect(server: &Running) -> Self {
-        let stream = TcpStream::connect(server.address).unwrap();
-        // A test that waits for what never comes fails instead of hanging.
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Self::over(stream)
+        Self::open(server.address).unwrap()
     }
 }
 
 impl<S: Read + Write> Client<S> {
-    pub(crate) fn over(stream: S) -> Self {
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
-    }
-
     /// Sends bytes as they are.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
@@ -246,20 +223,7 @@ impl<S: Read + Write> Client<S> {
 
     /// Sends a request with `Host: localhost` and further header lines.
     pub(crate) fn request(&mut self, line: &str, headers: &[&str], body: &str) -> Answer {
-        let mut text = format!("{line} HTTP/1.1\r\nHost: localhost\r\n");
-        for header in headers {
-            text.push_str(header);
-            text.push_str("\r\n");
-        }
-        if !body.is_empty() {
-            text.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        self.send(format!("{text}\r\n{body}"));
-        if line.starts_with("HEAD") {
-            self.answer_without_body()
-        } else {
-            self.answer()
-        }
+        self.exchange(line, headers, body).unwrap()
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Answer {
@@ -272,47 +236,16 @@ impl<S: Read + Write> Client<S> {
 
     pub(crate) fn answer(&mut self) -> Answer {
         let mut answer = self.answer_without_body();
-        let length = answer
-            .header("content-length")
-            .map_or(0, |length| length.parse().unwrap());
-        while self.buffer.len() < length {
-            assert!(self.fill(), "the body broke off");
-        }
-        answer.body = self.buffer.drain(..length).collect();
+        self.read_body(&mut answer).unwrap();
         answer
     }
 
     pub(crate) fn answer_without_body(&mut self) -> Answer {
-        let end = loop {
-            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-                break at + 4;
-            }
-            assert!(self.fill(), "the connection was closed without an answer");
-        };
-        let head: Vec<u8> = self.buffer.drain(..end).collect();
-        let head = String::from_utf8(head).unwrap();
-        let mut lines = head.trim_end().split("\r\n");
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers = lines.map(|line| line.split_once(": ").unwrap());
-        let headers = headers
-            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-            .collect();
-        Answer {
-            status,
-            headers,
-            body: Vec::new(),
-        }
+        self.read_head().unwrap()
     }
 
     /// Whether the server has closed the connection; waits until it says something.
     pub(crate) fn is_closed(&mut self) -> bool {
-        self.buffer.is_empty() && !self.fill()
-    }
-
-    fn fill(&mut self) -> bool {
-        let mut part = [0; 4_096];
-        let read = self.stream.read(&mut part).unwrap();
-        self.buffer.extend_from_slice(&part[..read]);
-        read > 0
+        self.buffer.is_empty() && self.stream.read(&mut [0]).unwrap() == 0
     }
 }

@@ -52,6 +52,9 @@ impl Command for MintOverride {
                 message,
             });
         }
+        if let Some(standing) = state.decisions.standing(&self.event_id) {
+            return Err(Rejection::EventDecided(Box::new(standing)));
+        }
         let minting = Minting::begin(state, moment)?;
         let query = |jti| ParentQuery {
             jti,

@@ -1,6 +1,8 @@
 //! The keys that verifiers need.
 
 use super::{Access, Command, Decided, KeyInfo, Moment};
+use crate::crypto::keys::PublicKey;
+use crate::id::KeyId;
 use crate::tenant::{Rejection, State};
 
 /// Asks for a customer's published keys.
@@ -14,6 +16,13 @@ pub struct PublishedKeys {
     pub keys: Vec<KeyInfo>,
     /// Whether the first of them is the one that signs.
     pub first_is_active: bool,
+}
+
+impl PublishedKeys {
+    /// The keys in the form that [`verify_offline`](crate::token::offline::verify_offline) takes.
+    pub fn for_verifying(&self) -> Vec<(KeyId, PublicKey)> {
+        self.keys.iter().map(|key| (key.kid, key.public)).collect()
+    }
 }
 
 impl Command for PublicKeys {

@@ -47,7 +47,7 @@ pub struct AuditQuery {
 
 /// Some entries.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AuditPage {
+pub struct AuditSlice {
     /// The entries.
     pub entries: Vec<AuditEntry>,
     /// Where to go on; `None` at the end. A page may hold few entries, or none, and not be the last.
@@ -64,7 +64,7 @@ impl Engine {
         customer: CustomerId,
         query: &AuditQuery,
         keep: impl Fn(&AuditEntry) -> bool,
-    ) -> Result<AuditPage, ReadError> {
+    ) -> Result<AuditSlice, ReadError> {
         let mut kept: Vec<(Vec<u8>, AuditEntry)> = Vec::new();
         let mut place = query.after.clone().map(|AuditCursor(key)| key);
         let mut read = 0;
@@ -98,7 +98,7 @@ impl Engine {
             kept.truncate(query.limit);
             place = kept.last().map(|(key, _)| key.clone());
         }
-        Ok(AuditPage {
+        Ok(AuditSlice {
             entries: kept.into_iter().map(|(_, entry)| entry).collect(),
             next: place.filter(|_| !exhausted).map(AuditCursor),
         })

@@ -123,7 +123,11 @@ impl Engine {
         })
     }
 
-    fn signed(&self, grant: TokenGrant) -> Result<Minted, Failure> {
+    /// Signs what was granted and keeps the two together.
+    ///
+    /// # Errors
+    /// As [`Engine::sign`].
+    pub fn signed(&self, grant: TokenGrant) -> Result<Minted, Failure> {
         let signed = self.sign(&grant)?;
         Ok(Minted { grant, signed })
     }

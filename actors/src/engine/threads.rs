@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
 use actix::{Actor, Addr, Arbiter, System};
+use quick_cache::sync::Cache;
 
 use super::{EngineOptions, Inner};
 use crate::crypto::CryptoError;
 use crate::crypto::keys::warm_up;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::journal::{Journal, JournalOptions, JournalThreads, OpenError};
+use crate::limits::VERIFIED_TOKENS_MAX;
 use crate::permits::Permits;
 use crate::supervisor::{Residence, TenantSupervisor};
 use crate::tenant::turn::Shared;
@@ -79,6 +81,12 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         on_failure: options.on_failure,
         ..JournalOptions::default()
     };
+    #[cfg(any(test, feature = "testing"))]
+    let (journal, journal_threads) = match options.store {
+        Some(store) => Journal::with_store(store, journal_options)?,
+        None => Journal::open(data_dir, journal_options)?,
+    };
+    #[cfg(not(any(test, feature = "testing")))]
     let (journal, journal_threads) = Journal::open(data_dir, journal_options)?;
     let shards = match options.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -88,6 +96,7 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         journal,
         clock: options.clock,
         rules: options.rules,
+        feed: Arc::default(),
     });
     let residence = Residence {
         idle_sweeps: options.idle_tenant_seconds,
@@ -106,6 +115,7 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         sealer: unsealing.sealer,
         draining: AtomicBool::new(false),
         generated_key: unsealing.generated,
+        verified: Cache::new(VERIFIED_TOKENS_MAX),
         threads: Threads {
             running: Mutex::new(Some(running)),
         },

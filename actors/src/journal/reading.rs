@@ -210,7 +210,7 @@ pub(super) fn tenants(
     store: &dyn Store,
     after: Option<CustomerId>,
     limit: usize,
-    skip: impl Fn(CustomerId) -> bool,
+    mut skip: impl FnMut(CustomerId) -> bool,
 ) -> Result<Vec<CustomerId>, StoreError> {
     let from = after.map_or_else(|| vec![META], |after| keys::prefix_end(META, after));
     let mut tenants = Vec::new();

@@ -1,15 +1,10 @@
 //! What the tests of the journal have in common; the tests themselves, by what they are about.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 
 mod contents;
 mod erasing;
 mod failing;
 mod folding;
+mod inspecting;
 mod on_sled;
 mod recovering;
 mod writing;

@@ -151,8 +151,10 @@ mod tests {
     }
 
     fn rule(draft: &Draft) -> Arc<Override> {
+        static SEQUENCE: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         Arc::new(Override {
             id: OverrideId::fresh(UnixMillis::new(1)),
+            sequence: SEQUENCE.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
             admin_id: AdminId::parse("user").unwrap(),
             path: PathPattern::parse(draft.path).unwrap(),
             action: ActionPattern::parse(draft.action).unwrap(),

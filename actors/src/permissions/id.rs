@@ -43,7 +43,7 @@ impl fmt::Display for AdminId {
     }
 }
 
-/// An override's identifier: `ovr_` and 32 hexadecimal digits, in the order of creation, never used again.
+/// An override's identifier: `ovr_` and 32 hexadecimal digits, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OverrideId(Uuid);
 

@@ -149,6 +149,8 @@ impl From<Expiry> for Option<UnixMillis> {
 pub struct Override {
     /// Its identifier.
     pub id: OverrideId,
+    /// The number of the event that created it: its place in the order of creation.
+    pub sequence: u64,
     /// Whom it is about.
     pub admin_id: AdminId,
     /// What it is about.

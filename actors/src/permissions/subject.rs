@@ -6,14 +6,14 @@
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
-use super::{Effect, Override, OverrideId, Question, RoleId};
+use super::{Effect, Override, Question, RoleId};
 use crate::clock::UnixMillis;
 
 /// One user.
 #[derive(Debug, Default)]
 pub struct Subject {
     /// In the order of creation.
-    by_id: Vec<Arc<Override>>,
+    by_creation: Vec<Arc<Override>>,
     /// By path, action and effect; among equals, the one that lasts longest first.
     by_rule: Vec<Arc<Override>>,
     /// The one that is over first, first.
@@ -29,12 +29,12 @@ impl Subject {
 
     /// Overrides, expired ones among them.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.by_creation.len()
     }
 
     /// Whether nothing is known of the user.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty() && self.roles.is_empty()
+        self.by_creation.is_empty() && self.roles.is_empty()
     }
 
     /// Overrides in force.
@@ -48,10 +48,11 @@ impl Subject {
         self.by_expiry.get(expired..).unwrap_or_default()
     }
 
-    /// The overrides behind `after`, in the order of creation.
-    pub fn after(&self, after: Option<OverrideId>) -> &[Arc<Override>] {
-        let from = after.map_or(0, |after| self.by_id.partition_point(|rule| rule.id <= after));
-        self.by_id.get(from..).unwrap_or_default()
+    /// The overrides created behind the event `after`, in the order of creation.
+    pub fn after(&self, after: Option<u64>) -> &[Arc<Override>] {
+        let is_before = |after| self.by_creation.partition_point(|rule| rule.sequence <= after);
+        let from = after.map_or(0, is_before);
+        self.by_creation.get(from..).unwrap_or_default()
     }
 
     /// An override in force of this effect that covers what is asked: the narrowest path first, then the action by name, then
@@ -69,13 +70,16 @@ impl Subject {
         })
     }
 
-    /// Adds an override. `false`, and nothing changes, if its identifier is taken.
+    /// Adds an override. `false`, and nothing changes, if one was created by the same event.
     #[must_use]
     pub(crate) fn insert(&mut self, rule: &Arc<Override>) -> bool {
-        let Err(at) = self.by_id.binary_search_by(|other| other.id.cmp(&rule.id)) else {
+        let Err(at) = self
+            .by_creation
+            .binary_search_by_key(&rule.sequence, |other| other.sequence)
+        else {
             return false;
         };
-        self.by_id.insert(at, Arc::clone(rule));
+        self.by_creation.insert(at, Arc::clone(rule));
         if let Err(at) = self.by_rule.binary_search_by(|other| compare_rules(other, rule)) {
             self.by_rule.insert(at, Arc::clone(rule));
         }
@@ -87,8 +91,11 @@ impl Subject {
 
     /// Removes an override.
     pub(crate) fn remove(&mut self, rule: &Override) {
-        if let Ok(at) = self.by_id.binary_search_by(|other| other.id.cmp(&rule.id)) {
-            self.by_id.remove(at);
+        if let Ok(at) = self
+            .by_creation
+            .binary_search_by_key(&rule.sequence, |other| other.sequence)
+        {
+            self.by_creation.remove(at);
         }
         if let Ok(at) = self.by_rule.binary_search_by(|other| compare_rules(other, rule)) {
             self.by_rule.remove(at);
@@ -109,12 +116,12 @@ fn rule_key(rule: &Override) -> (&str, &str, Effect) {
 }
 
 fn compare_rules(left: &Override, right: &Override) -> Ordering {
-    let key = |rule: &Override| (Reverse(rule.expiry), rule.id);
+    let key = |rule: &Override| (Reverse(rule.expiry), rule.sequence);
     rule_key(left)
         .cmp(&rule_key(right))
         .then_with(|| key(left).cmp(&key(right)))
 }
 
 fn compare_expiries(left: &Override, right: &Override) -> Ordering {
-    (left.expiry, left.id).cmp(&(right.expiry, right.id))
+    (left.expiry, left.sequence).cmp(&(right.expiry, right.sequence))
 }

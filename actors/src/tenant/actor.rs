@@ -19,6 +19,11 @@ pub(crate) struct Deliver(pub(crate) Box<dyn Job>);
 #[rtype(result = "()")]
 pub(crate) struct Passivate;
 
+/// Tells the tenant to forget everything: it is being erased.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Abandon;
+
 /// What a tenant tells its supervisor.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -84,6 +89,15 @@ impl Handler<Deliver> for TenantActor {
         tracing::error!(customer = %self.customer, reason, "a tenant faulted and will be recovered");
         self.tenant = None;
         self.report(News::Faulted);
+    }
+}
+
+impl Handler<Abandon> for TenantActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Abandon, _context: &mut Self::Context) {
+        // The actor stays until its last message has gone back to the supervisor, which holds its address no more.
+        self.tenant = None;
     }
 }
 

@@ -13,7 +13,7 @@ use crate::crypto::keys::PublicKey;
 use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
 use crate::permissions::PermissionEvent;
 use crate::rbac::Policy;
-use crate::token::{DecisionSet, Environment, Scopes, TokenHashDigest, TokenKind};
+use crate::token::{Decision, DecisionSet, Environment, Scopes, TokenHashDigest, TokenKind};
 
 /// An event with the moment it happened at: what one entry of the journal holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,75 @@ pub enum Event {
     },
     /// A token was minted.
     TokenMinted(Mint),
+    /// A token was revoked.
+    TokenRevoked {
+        /// The token.
+        jti: Jti,
+        /// Whether everything derived from it is dead too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cascade: bool,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<str>>,
+    },
+    /// Every token that an agent had until then was revoked, with everything derived from them.
+    AgentRevoked {
+        /// The agent.
+        agent_id: AgentId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<str>>,
+    },
+    /// Every token issued before a second was revoked, with everything derived from them.
+    IssuedBeforeRevoked {
+        /// The second.
+        issued_before: UnixSeconds,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<str>>,
+    },
+    /// A signing key was revoked, with every token it signed and everything derived from them. Its private part left the vault.
+    SigningKeyRevoked {
+        /// The key.
+        kid: KeyId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<str>>,
+    },
+    /// A flagged event was decided.
+    EventDecided {
+        /// The event.
+        event_id: EventId,
+        /// The override token it was decided with.
+        override_jti: Jti,
+        /// What was decided.
+        decision: Decision,
+        /// Who decided, as the caller said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        decided_by: Option<Box<str>>,
+        /// Why, as the caller said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<str>>,
+    },
+    /// Events of a session were counted by a call with an idempotency key. Others only overwrite the session's row.
+    SessionCounted {
+        /// The session's token.
+        jti: Jti,
+        /// Counted in all.
+        used: u32,
+    },
+    /// Nothing mints and everything is inactive until the customer is resumed.
+    CustomerSuspended {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<str>>,
+    },
+    /// The suspension ended.
+    CustomerResumed {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Box<str>>,
+    },
     /// Something about permission overrides or roles.
     Permission(PermissionEvent),
 }

@@ -8,13 +8,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::UnixMillis;
 use crate::id::{EventId, Jti, KeyId};
-use crate::limits::IDEMPOTENCY_SECONDS;
+use crate::limits::{IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_SECONDS};
+use crate::tenant::Rejection;
 
 /// Sixteen bytes of a SHA-256: enough to tell calls apart, half the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 16]);
 
 impl Digest {
+    /// The bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// The first half of a SHA-256.
     pub fn of_sha256(hash: [u8; 32]) -> Self {
         let mut half = [0; 16];
@@ -63,6 +69,8 @@ pub enum Outcome {
     Key(KeyId),
     /// An event was decided.
     Decided(EventId),
+    /// What was asked for is done, and there is nothing to tell about it.
+    Done,
     /// Events of a session were counted.
     Counted {
         /// Counted in all, this call's included.
@@ -85,6 +93,17 @@ pub struct IdempotencyRecord {
     pub outcome: Outcome,
 }
 
+impl IdempotencyRecord {
+    /// The record of a call.
+    pub const fn of(Idempotency { scope, request }: Idempotency, outcome: Outcome) -> Self {
+        Self {
+            scope,
+            request,
+            outcome,
+        }
+    }
+}
+
 /// A tenant's records of the last day.
 #[derive(Debug, Default)]
 pub struct IdempotencyRecords {
@@ -93,9 +112,18 @@ pub struct IdempotencyRecords {
 }
 
 impl IdempotencyRecords {
-    /// What a call of this scope was for and came to.
-    pub fn get(&self, scope: &Digest) -> Option<(&Digest, &Outcome)> {
-        self.by_scope.get(scope).map(|(request, outcome)| (request, outcome))
+    /// What the first call with this key came to, if this is not the first.
+    ///
+    /// # Errors
+    /// [`Rejection::IdempotencyMismatch`] if the first was for something else, [`Rejection::IdempotencyLimit`] if this would be the
+    /// first and there is no room for its record.
+    pub fn consult(&self, key: &Idempotency) -> Result<Option<&Outcome>, Rejection> {
+        match self.by_scope.get(&key.scope) {
+            Some((known, _)) if *known != key.request => Err(Rejection::IdempotencyMismatch),
+            Some((_, outcome)) => Ok(Some(outcome)),
+            None if self.by_scope.len() >= IDEMPOTENCY_RECORDS_MAX => Err(Rejection::IdempotencyLimit),
+            None => Ok(None),
+        }
     }
 
     /// How many are kept.

@@ -19,20 +19,23 @@ pub struct SigningKeyRecord {
     pub signs_until: Option<UnixMillis>,
     /// The latest `exp` among the tokens it signed.
     pub last_expiry: Option<UnixSeconds>,
+    /// Whether it was revoked, with every token it signed.
+    pub revoked: bool,
 }
 
 impl SigningKeyRecord {
     fn is_active(&self, now: UnixMillis) -> bool {
-        self.signs_from <= now && self.signs_until.is_none_or(|until| now < until)
+        !self.revoked && self.signs_from <= now && self.signs_until.is_none_or(|until| now < until)
     }
 
     fn is_upcoming(&self, now: UnixMillis) -> bool {
-        now < self.signs_from
+        !self.revoked && now < self.signs_from
     }
 
     /// A key that no longer signs stays published until the last token it signed has expired.
     fn is_retired_and_needed(&self, now: UnixMillis) -> bool {
-        self.signs_until.is_some_and(|until| until <= now)
+        !self.revoked
+            && self.signs_until.is_some_and(|until| until <= now)
             && self.last_expiry.is_some_and(|expiry| now < expiry.millis())
     }
 }
@@ -41,6 +44,8 @@ impl SigningKeyRecord {
 #[derive(Debug, Default)]
 pub struct Keys {
     records: Vec<SigningKeyRecord>,
+    /// Spares the usual walk up a lineage the look at every key.
+    any_revoked: bool,
 }
 
 impl Keys {
@@ -79,7 +84,28 @@ impl Keys {
             signs_from,
             signs_until: None,
             last_expiry: None,
+            revoked: false,
         });
+    }
+
+    /// Whether the key was revoked.
+    pub fn is_revoked(&self, kid: KeyId) -> bool {
+        self.any_revoked && self.get(kid).is_some_and(|key| key.revoked)
+    }
+
+    /// Revokes a key. One that was published and waits takes over at once. `false` if there is no such key.
+    #[must_use]
+    pub(super) fn revoke(&mut self, kid: KeyId, at: UnixMillis) -> bool {
+        let was_active = self.active(at).is_some_and(|active| active.kid == kid);
+        let waiting = self.upcoming(at).map(|key| key.kid);
+        let Some(key) = self.get_mut(kid) else { return false };
+        key.revoked = true;
+        key.signs_until = Some(key.signs_until.map_or(at, |until| until.min(at)));
+        self.any_revoked = true;
+        if was_active && let Some(waiting) = waiting {
+            self.promote(waiting, at);
+        }
+        true
     }
 
     /// Lets `kid` sign until `until`.

@@ -35,8 +35,11 @@ pub(crate) struct Allowed<'a> {
 
 impl<'a> Minting<'a> {
     /// # Errors
-    /// [`Rejection::NoActiveKey`] or [`Rejection::TokenLimit`].
+    /// [`Rejection::CustomerSuspended`], [`Rejection::NoActiveKey`] or [`Rejection::TokenLimit`].
     pub(crate) fn begin(state: &'a State, moment: &Moment<'_>) -> Result<Self, Rejection> {
+        if state.suspended {
+            return Err(Rejection::CustomerSuspended);
+        }
         let (record, key) = state.signing_key(moment.now)?;
         let max = moment.rules.tokens_per_tenant_max;
         if state.tokens.len() >= max {

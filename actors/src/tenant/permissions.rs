@@ -95,9 +95,9 @@ impl Permissions {
     ///
     /// # Errors
     /// What does not fit.
-    pub(super) fn apply(&mut self, at: UnixMillis, event: PermissionEvent) -> Result<(), &'static str> {
+    pub(super) fn apply(&mut self, sequence: u64, at: UnixMillis, event: PermissionEvent) -> Result<(), &'static str> {
         match event {
-            PermissionEvent::OverrideCreated(new) => self.create(at, new),
+            PermissionEvent::OverrideCreated(new) => self.create(sequence, at, new),
             PermissionEvent::OverrideDeleted { id } => self.remove(id),
             PermissionEvent::OverridesPurged { ids } => ids.into_iter().try_for_each(|id| self.remove(id)),
             PermissionEvent::RoleCreated(content) => self.set_role(at, at, content),
@@ -118,7 +118,7 @@ impl Permissions {
         }
     }
 
-    fn create(&mut self, created_at: UnixMillis, new: NewOverride) -> Result<(), &'static str> {
+    fn create(&mut self, sequence: u64, created_at: UnixMillis, new: NewOverride) -> Result<(), &'static str> {
         let NewOverride {
             id,
             admin_id,
@@ -131,6 +131,7 @@ impl Permissions {
         } = new;
         let rule = Arc::new(Override {
             id,
+            sequence,
             admin_id: admin_id.clone(),
             path,
             action,

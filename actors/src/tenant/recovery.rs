@@ -1,6 +1,7 @@
 //! A tenant's state, rebuilt from what the journal kept.
 
 use super::event::Recorded;
+use super::rows::RowChange;
 use super::state::State;
 use super::vault::VaultChange;
 use crate::clock::UnixMillis;
@@ -8,11 +9,21 @@ use crate::id::CustomerId;
 use crate::journal::{Lease, RecoverError, Recovery};
 
 /// How a recovery ended; no state for a customer that is not known.
-pub(crate) type Recovered = Result<Option<(Box<State>, Lease)>, RecoverError>;
+pub(crate) type Recovered = Result<Option<Restored>, RecoverError>;
+
+/// A tenant that was recovered.
+pub(crate) struct Restored {
+    pub(crate) state: Box<State>,
+    pub(crate) lease: Lease,
+    /// Rows that nobody needs any more.
+    pub(crate) garbage: Vec<RowChange>,
+}
 
 /// A recovery in progress. Runs on a recovery thread.
 pub(crate) struct Recovering<F> {
     state: Box<State>,
+    /// What rows tell is about things that the events bring into being, so it waits for them.
+    rows: Vec<RowChange>,
     now: UnixMillis,
     finished: F,
 }
@@ -21,6 +32,7 @@ impl<F: FnOnce(Recovered) + Send> Recovering<F> {
     pub(crate) fn new(customer: CustomerId, now: UnixMillis, finished: F) -> Self {
         Self {
             state: Box::new(State::new(customer)),
+            rows: Vec::new(),
             now,
             finished,
         }
@@ -28,8 +40,9 @@ impl<F: FnOnce(Recovered) + Send> Recovering<F> {
 }
 
 impl<F: FnOnce(Recovered) + Send> Recovery for Recovering<F> {
-    fn row(&mut self, _key: &[u8], _value: &[u8]) -> Result<(), String> {
-        Err("a folded row, which this version does not write".to_owned())
+    fn row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        self.rows.push(RowChange::from_row(key, value)?);
+        Ok(())
     }
 
     fn secret(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
@@ -46,16 +59,23 @@ impl<F: FnOnce(Recovered) + Send> Recovery for Recovering<F> {
     fn finish(self: Box<Self>, result: Result<Option<Lease>, RecoverError>) {
         let Self {
             mut state,
+            rows,
             now,
             finished,
         } = *self;
-        let recovered = result.map(|lease| {
+        let restored = result.map(|lease| {
             lease.map(|lease| {
+                // A session whose row was not deleted in time is not here any more.
+                let stale = rows
+                    .into_iter()
+                    .filter(|row| !state.apply_row(row))
+                    .filter_map(|row| row.forgotten());
+                let mut garbage: Vec<_> = stale.collect();
                 let now = state.now(now);
-                state.purge(now, usize::MAX);
-                (state, lease)
+                garbage.extend(state.purge(now, usize::MAX));
+                Restored { state, lease, garbage }
             })
         });
-        finished(recovered);
+        finished(restored);
     }
 }

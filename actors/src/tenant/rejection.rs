@@ -1,10 +1,10 @@
 //! Why a tenant refuses a command. A rejection changes nothing.
 
 use crate::clock::UnixMillis;
-use crate::id::KeyId;
+use crate::id::{EventId, Jti, KeyId};
 use crate::permissions::PermissionRejection;
 use crate::rbac::{InvalidPolicy, NarrowError};
-use crate::token::{Scope, TokenKind};
+use crate::token::{Decision, Scope, TokenKind};
 
 /// Why a command was refused. Nothing of it happened.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -105,6 +105,39 @@ pub enum Rejection {
         /// That many.
         max: usize,
     },
+    /// The customer is suspended.
+    #[error("the customer is suspended")]
+    CustomerSuspended,
+    /// No token of this id, or not of the kind named.
+    #[error("the customer has no such token")]
+    TokenNotFound,
+    /// The path names another event than the token is bound to.
+    #[error("the override token is bound to another event than the one in the path")]
+    EventDiffers,
+    /// The event has a decision already.
+    #[error("the event is decided: {}", .0.decision)]
+    EventDecided(Box<StandingDecision>),
+    /// The override token was revoked.
+    #[error("the override token is revoked")]
+    OverrideRevoked,
+    /// The override token has expired.
+    #[error("the override token has expired")]
+    OverrideExpired,
+    /// The override token does not permit the decision.
+    #[error("the override token does not permit the decision `{0}`")]
+    DecisionNotAllowed(Decision),
+    /// Neither an override token nor a decision is known of the event.
+    #[error("the customer has no such event")]
+    EventNotFound,
+    /// The session is revoked or has expired.
+    #[error("the session is not active")]
+    SessionInactive,
+    /// The session may not count as many events; none of them was counted.
+    #[error("the session has {remaining} events left")]
+    SessionExhausted {
+        /// Events it may still count.
+        remaining: u32,
+    },
     /// The same idempotency key came with something else.
     #[error("the idempotency key was used for another request")]
     IdempotencyMismatch,
@@ -120,6 +153,21 @@ pub enum Rejection {
     /// A rule of permissions.
     #[error(transparent)]
     Permission(#[from] PermissionRejection),
+}
+
+/// The decision that stands on an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandingDecision {
+    /// The event.
+    pub event_id: EventId,
+    /// The token it was taken with.
+    pub override_jti: Jti,
+    /// What was decided.
+    pub decision: Decision,
+    /// Who decided.
+    pub decided_by: Option<Box<str>>,
+    /// When.
+    pub decided_at: UnixMillis,
 }
 
 /// What a credential lacks.

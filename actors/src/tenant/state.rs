@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use super::decisions::{DecisionRecord, Decisions};
 use super::event::{Event, KeyMade, Mint, MintDetails, Recorded};
 use super::idempotency::IdempotencyRecords;
 use super::keys::{Keys, SigningKeyRecord};
 use super::permissions::Permissions;
 use super::rejection::Rejection;
-use super::tokens::{AgentDetails, Details, NewToken, Token, Tokens};
+use super::revocations::{Revocation, Revocations, Target};
+use super::rows::RowChange;
+use super::tokens::{AgentDetails, Details, NewToken, Revoked, Token, Tokens};
 use super::vault::Vault;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::crypto::sealed::SealedKey;
@@ -15,6 +18,7 @@ use crate::id::{CustomerId, Jti};
 use crate::limits::EXPIRED_READABLE_SECONDS;
 use crate::rbac::Policy;
 use crate::token::TokenKind;
+use crate::token::grant::claims_json;
 
 /// An event that does not fit the state it meets: the journal is not what this program wrote, or the program is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +46,12 @@ pub struct State {
     pub idempotency: IdempotencyRecords,
     /// Permission overrides and roles.
     pub permissions: Permissions,
+    /// What was revoked.
+    pub revocations: Revocations,
+    /// What was decided on flagged events.
+    pub decisions: Decisions,
+    /// Whether the customer is suspended.
+    pub suspended: bool,
 }
 
 impl State {
@@ -56,6 +66,9 @@ impl State {
             vault: Vault::default(),
             idempotency: IdempotencyRecords::default(),
             permissions: Permissions::default(),
+            revocations: Revocations::default(),
+            decisions: Decisions::default(),
+            suspended: false,
         }
     }
 
@@ -95,7 +108,48 @@ impl State {
                 self.keys.promote(kid, at);
             }
             Event::TokenMinted(mint) => self.add_token(sequence, mint).map_err(inconsistent)?,
-            Event::Permission(event) => self.permissions.apply(at, event).map_err(inconsistent)?,
+            Event::Permission(event) => self.permissions.apply(sequence, at, event).map_err(inconsistent)?,
+            Event::CustomerSuspended { reason: _ } => self.suspended = true,
+            Event::CustomerResumed { reason: _ } => self.suspended = false,
+            Event::SessionCounted { jti, used } => {
+                if !self.tokens.note_used(jti, used) {
+                    return Err(inconsistent("there is no such session"));
+                }
+            }
+            Event::EventDecided {
+                event_id,
+                override_jti,
+                decision,
+                decided_by,
+                reason,
+            } => {
+                let record = DecisionRecord {
+                    override_jti,
+                    decision,
+                    decided_by,
+                    reason,
+                    decided_at: at,
+                };
+                if !self.decisions.insert(event_id, record) {
+                    return Err(inconsistent("the event is decided"));
+                }
+            }
+            Event::TokenRevoked { jti, cascade, reason } => {
+                self.revoke(sequence, Target::Token { jti, cascade }, at, reason)
+                    .map_err(inconsistent)?;
+            }
+            Event::AgentRevoked { agent_id, reason } => {
+                self.revoke(sequence, Target::Agent(agent_id), at, reason)
+                    .map_err(inconsistent)?;
+            }
+            Event::IssuedBeforeRevoked { issued_before, reason } => {
+                self.revoke(sequence, Target::IssuedBefore(issued_before), at, reason)
+                    .map_err(inconsistent)?;
+            }
+            Event::SigningKeyRevoked { kid, reason } => {
+                self.revoke(sequence, Target::Key(kid), at, reason)
+                    .map_err(inconsistent)?;
+            }
         }
         if let Some(record) = idempotency {
             self.idempotency.insert(at, record);
@@ -105,11 +159,25 @@ impl State {
         Ok(())
     }
 
-    /// Forgets up to `at_most` tokens that expired long enough ago; returns how many.
-    pub fn purge(&mut self, now: UnixMillis, at_most: usize) -> usize {
+    /// Overwrites a fact that is kept in a row of its own. `false` if there is nothing here that it is about.
+    pub fn apply_row(&mut self, change: &RowChange) -> bool {
+        match *change {
+            RowChange::SessionUsed { jti, used } => self.tokens.note_used(jti, used),
+            RowChange::SessionForgotten(_) => true,
+        }
+    }
+
+    /// Forgets up to `at_most` things of each kind that nobody needs any more; returns the rows that can be deleted.
+    pub fn purge(&mut self, now: UnixMillis, at_most: usize) -> Vec<RowChange> {
+        let expired_by = now.seconds().plus(-EXPIRED_READABLE_SECONDS);
         self.idempotency.purge(now, at_most);
+        self.decisions.purge(now, at_most);
+        self.revocations.purge(expired_by, at_most);
         self.tokens
-            .purge(now.seconds().plus(-EXPIRED_READABLE_SECONDS), at_most)
+            .purge(expired_by, at_most)
+            .into_iter()
+            .map(RowChange::SessionForgotten)
+            .collect()
     }
 
     /// The key that signs now, with its sealed private part.
@@ -122,15 +190,39 @@ impl State {
         Ok((record, sealed))
     }
 
-    /// Whether a token grants anything now, and if not, why.
+    /// The claims of a token, as they were signed.
+    pub fn claims_of(&self, token: &Token) -> Option<String> {
+        let mint = token.to_mint(self.tokens.parent_of(token));
+        let policy = token.details.agent().map(|agent| agent.policy.as_ref());
+        claims_json(self.customer, &mint, policy).ok()
+    }
+
+    /// Whether a token grants anything now, and if not, why. Looks at the token and at its ancestors, of which there are few.
     ///
     /// # Errors
     /// [`Dead`] says why it grants nothing.
     pub fn liveness(&self, token: &Token, now: UnixMillis) -> Result<(), Dead> {
+        // Revoked before expired: it stays true, and is what an operator looks for.
+        if token.revoked.is_some()
+            || self
+                .tokens
+                .lineage(token)
+                .any(|above| self.is_revoked_with_descendants(above))
+        {
+            return Err(Dead::Revoked);
+        }
         if token.is_expired(now) {
             return Err(Dead::Expired);
         }
+        if self.suspended {
+            return Err(Dead::Suspended);
+        }
         Ok(())
+    }
+
+    /// Whether a revocation kills this token and everything derived from it.
+    fn is_revoked_with_descendants(&self, token: &Token) -> bool {
+        token.revoked == Some(Revoked::Cascade) || self.revocations.covers(token) || self.keys.is_revoked(token.kid)
     }
 
     /// A parent for a new token: a live token of one of these kinds.
@@ -159,7 +251,43 @@ impl State {
         self.liveness(parent, now).map_err(|dead| match dead {
             Dead::Expired => Rejection::ParentExpired,
             Dead::Revoked => Rejection::ParentRevoked,
+            Dead::Suspended => Rejection::CustomerSuspended,
         })
+    }
+
+    fn revoke(
+        &mut self,
+        sequence: u64,
+        target: Target,
+        at: UnixMillis,
+        reason: Option<Box<str>>,
+    ) -> Result<(), &'static str> {
+        let relevant_until = match &target {
+            Target::Token { jti, cascade } => {
+                let revoked = if *cascade { Revoked::Cascade } else { Revoked::Alone };
+                if !self.tokens.revoke(*jti, revoked) {
+                    return Err("there is no such token");
+                }
+                self.tokens.get(*jti).map(|token| token.expires_at)
+            }
+            Target::Key(kid) => {
+                if !self.keys.revoke(*kid, at) {
+                    return Err("there is no such key");
+                }
+                self.keys.get(*kid).and_then(|key| key.last_expiry)
+            }
+            Target::Agent(_) | Target::IssuedBefore(_) => None,
+        };
+        self.revocations.insert(
+            Revocation {
+                sequence,
+                target,
+                at,
+                reason,
+            },
+            relevant_until,
+        );
+        Ok(())
     }
 
     fn add_key(&mut self, made: &KeyMade, at: UnixMillis) {
@@ -227,7 +355,11 @@ impl State {
                     depth,
                 }
             }
-            MintDetails::Session { session_id, max_events } => Details::Session { session_id, max_events },
+            MintDetails::Session { session_id, max_events } => Details::Session {
+                session_id,
+                max_events,
+                used: 0,
+            },
             MintDetails::Override {
                 event_id,
                 allowed_decisions,
@@ -248,6 +380,8 @@ pub enum Dead {
     Expired,
     /// It was revoked, itself or through an ancestor.
     Revoked,
+    /// Its customer is suspended.
+    Suspended,
 }
 
 /// Which token may be the parent of a new one.

@@ -6,195 +6,25 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use super::event::{Mint, MintDetails};
-use crate::clock::{UnixMillis, UnixSeconds};
-use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
-use crate::rbac::Policy;
-use crate::token::{DecisionSet, Environment, Scopes, TokenHashDigest, TokenKind};
+pub use super::record::{AgentDetails, Details, Revoked, Token};
+use crate::clock::UnixSeconds;
+use crate::id::{EventId, Jti, KeyId};
+use crate::token::TokenHashDigest;
 
 /// A position in the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Slot(u32);
+pub(super) struct Slot(u32);
 
-/// A token as its tenant remembers it.
-#[derive(Clone, Debug)]
-pub struct Token {
-    /// Its identifier.
-    pub jti: Jti,
-    /// The key that signs it.
-    pub kid: KeyId,
-    /// `iat`.
-    pub issued_at: UnixSeconds,
-    /// `exp`.
-    pub expires_at: UnixSeconds,
-    /// The journal's sequence number of its minting: the order of tokens within a tenant.
-    pub sequence: u64,
-    /// What only tokens of its kind have.
-    pub details: Details,
-    links: Links,
-}
-
+/// Where a record stands in the tree.
 #[derive(Clone, Debug, Default)]
-struct Links {
+pub(super) struct Links {
     /// Ancestors above this token.
     level: u8,
     parent: Option<Slot>,
     first_child: Option<Slot>,
     next_sibling: Option<Slot>,
     previous_sibling: Option<Slot>,
-}
-
-/// What only tokens of one kind have, as kept in memory: policies resolved and shared.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Details {
-    /// An application's token.
-    App {
-        /// Shown to people.
-        name: Name,
-        /// What it may do as a management credential.
-        scopes: Scopes,
-        /// What names it as a parent.
-        hash: TokenHashDigest,
-    },
-    /// A bearer token.
-    Bearer {
-        /// The environment it is for.
-        environment: Environment,
-    },
-    /// An agent's token.
-    Agent(AgentDetails),
-    /// A subagent's token.
-    Subagent {
-        /// What it shares with an agent.
-        agent: AgentDetails,
-        /// Steps below the agent.
-        depth: u8,
-    },
-    /// A session's token.
-    Session {
-        /// The session.
-        session_id: SessionId,
-        /// Events it may count.
-        max_events: u32,
-    },
-    /// An override token.
-    Override {
-        /// The event it decides.
-        event_id: EventId,
-        /// The decisions it permits.
-        allowed_decisions: DecisionSet,
-        /// Why it was made.
-        reason: Option<Box<str>>,
-    },
-}
-
-/// What agents and subagents have.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AgentDetails {
-    /// The agent.
-    pub agent_id: AgentId,
-    /// Shown to people.
-    pub agent_name: Option<Name>,
-    /// What it may do; shared with every descendant that inherits it.
-    pub policy: Arc<Policy>,
-}
-
-impl Details {
-    /// The kind of token that has these.
-    pub const fn kind(&self) -> TokenKind {
-        match self {
-            Self::App { .. } => TokenKind::App,
-            Self::Bearer { .. } => TokenKind::Bearer,
-            Self::Agent(_) => TokenKind::Agent,
-            Self::Subagent { .. } => TokenKind::Subagent,
-            Self::Session { .. } => TokenKind::Session,
-            Self::Override { .. } => TokenKind::Override,
-        }
-    }
-
-    /// The details as they were minted; the policy is always there, inherited or not.
-    fn to_mint(&self) -> MintDetails {
-        match self.clone() {
-            Self::App { name, scopes, hash } => MintDetails::App { name, scopes, hash },
-            Self::Bearer { environment } => MintDetails::Bearer { environment },
-            Self::Agent(AgentDetails {
-                agent_id,
-                agent_name,
-                policy,
-            }) => MintDetails::Agent {
-                agent_id,
-                agent_name,
-                policy: Some(policy),
-            },
-            Self::Subagent {
-                agent:
-                    AgentDetails {
-                        agent_id,
-                        agent_name,
-                        policy,
-                    },
-                depth,
-            } => MintDetails::Subagent {
-                agent_id,
-                agent_name,
-                policy: Some(policy),
-                depth,
-            },
-            Self::Session { session_id, max_events } => MintDetails::Session { session_id, max_events },
-            Self::Override {
-                event_id,
-                allowed_decisions,
-                reason,
-            } => MintDetails::Override {
-                event_id,
-                allowed_decisions,
-                reason,
-            },
-        }
-    }
-
-    /// What an agent or subagent has; `None` for the others.
-    pub const fn agent(&self) -> Option<&AgentDetails> {
-        match self {
-            Self::Agent(agent) | Self::Subagent { agent, .. } => Some(agent),
-            _ => None,
-        }
-    }
-}
-
-impl Token {
-    /// The token as it was minted.
-    pub fn to_mint(&self, parent: Option<&Self>) -> Mint {
-        Mint {
-            jti: self.jti,
-            parent: parent.map(|parent| parent.jti),
-            kid: self.kid,
-            issued_at: self.issued_at,
-            expires_at: self.expires_at,
-            details: self.details.to_mint(),
-        }
-    }
-
-    /// Its kind.
-    pub const fn kind(&self) -> TokenKind {
-        self.details.kind()
-    }
-
-    /// Whether it has expired: at its `exp`, not after it.
-    pub const fn is_expired(&self, now: UnixMillis) -> bool {
-        now.get() >= self.expires_at.millis().get()
-    }
-
-    /// Steps below the agent that heads its delegation; `None` if it is neither agent nor subagent.
-    pub const fn depth(&self) -> Option<u8> {
-        match &self.details {
-            Details::Agent(_) => Some(0),
-            Details::Subagent { depth, .. } => Some(*depth),
-            _ => None,
-        }
-    }
 }
 
 /// What a new token's record is made of.
@@ -223,6 +53,7 @@ pub struct Tokens {
     free: Vec<Slot>,
     by_jti: BTreeMap<Jti, Slot>,
     by_hash: BTreeMap<TokenHashDigest, Slot>,
+    by_event: BTreeSet<(EventId, Jti)>,
     /// Deepest first among those that expire together, so that a parent leaves after its children.
     by_expiry: BTreeSet<(UnixSeconds, Reverse<u8>, Slot)>,
 }
@@ -279,6 +110,44 @@ impl Tokens {
         None
     }
 
+    /// The override tokens of an event, oldest first.
+    pub fn of_event<'a>(&'a self, event_id: &'a EventId) -> impl Iterator<Item = &'a Token> {
+        let from = (event_id.clone(), Jti::from_bytes([0; 16]));
+        self.by_event
+            .range(from..)
+            .take_while(move |(event, _)| event == event_id)
+            .filter_map(|(_, jti)| self.get(*jti))
+    }
+
+    /// Marks a token as revoked. `false` if it is not here.
+    #[must_use]
+    pub(super) fn revoke(&mut self, jti: Jti, revoked: Revoked) -> bool {
+        let token = self.by_jti.get(&jti).copied().and_then(|slot| self.at_mut(slot));
+        match token {
+            None => false,
+            Some(token) => {
+                // A cascade is never taken back.
+                if token.revoked != Some(Revoked::Cascade) {
+                    token.revoked = Some(revoked);
+                }
+                true
+            }
+        }
+    }
+
+    /// Notes how many events a session has counted; never fewer than it had. `false` if there is no such session.
+    #[must_use]
+    pub(super) fn note_used(&mut self, jti: Jti, counted: u32) -> bool {
+        let token = self.by_jti.get(&jti).copied().and_then(|slot| self.at_mut(slot));
+        match token.map(|token| &mut token.details) {
+            Some(Details::Session { used, .. }) => {
+                *used = counted.max(*used);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// All tokens after `after`, in the order of their identifiers.
     pub fn after(&self, after: Option<Jti>) -> impl Iterator<Item = &Token> {
         use std::ops::Bound::{Excluded, Unbounded};
@@ -305,8 +174,14 @@ impl Tokens {
         let (level, eldest) = parent.and_then(|slot| self.at(slot)).map_or((0, None), |parent| {
             (parent.links.level.saturating_add(1), parent.links.first_child)
         });
-        if let Details::App { hash, .. } = &new.details {
-            self.by_hash.insert(*hash, slot);
+        match &new.details {
+            Details::App { hash, .. } => {
+                self.by_hash.insert(*hash, slot);
+            }
+            Details::Override { event_id, .. } => {
+                self.by_event.insert((event_id.clone(), new.jti));
+            }
+            _ => {}
         }
         self.by_jti.insert(new.jti, slot);
         self.by_expiry.insert((new.expires_at, Reverse(level), slot));
@@ -324,6 +199,7 @@ impl Tokens {
                 expires_at: new.expires_at,
                 sequence: new.sequence,
                 details: new.details,
+                revoked: None,
                 links,
             });
         }
@@ -336,10 +212,11 @@ impl Tokens {
         true
     }
 
-    /// Removes up to `at_most` of the tokens that expired at or before `expired_by`, and returns how many it removed.
-    pub fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) -> usize {
-        let mut removed = 0;
-        while removed < at_most {
+    /// Removes up to `at_most` of the tokens that expired at or before `expired_by`, and returns the sessions among them that have
+    /// counted: each has a row of its own.
+    pub fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) -> Vec<Jti> {
+        let mut counted = Vec::new();
+        for _ in 0..at_most {
             let Some(&(expires_at, level, slot)) = self.by_expiry.first() else {
                 break;
             };
@@ -347,24 +224,34 @@ impl Tokens {
                 break;
             }
             self.by_expiry.remove(&(expires_at, level, slot));
-            self.remove(slot);
-            removed += 1;
+            if let Some(Token {
+                jti,
+                details: Details::Session { used: 1.., .. },
+                ..
+            }) = self.remove(slot)
+            {
+                counted.push(jti);
+            }
         }
         if self.by_jti.is_empty() {
             self.slab = Vec::new();
             self.free = Vec::new();
         }
-        removed
+        counted
     }
 
-    fn remove(&mut self, slot: Slot) {
-        let Some(token) = self.slab.get_mut(slot.0 as usize).and_then(Option::take) else {
-            return;
-        };
+    fn remove(&mut self, slot: Slot) -> Option<Token> {
+        let token = self.slab.get_mut(slot.0 as usize)?.take()?;
         self.free.push(slot);
         self.by_jti.remove(&token.jti);
-        if let Details::App { hash, .. } = &token.details {
-            self.by_hash.remove(hash);
+        match &token.details {
+            Details::App { hash, .. } => {
+                self.by_hash.remove(hash);
+            }
+            Details::Override { event_id, .. } => {
+                self.by_event.remove(&(event_id.clone(), token.jti));
+            }
+            _ => {}
         }
         let Links {
             parent,
@@ -387,6 +274,7 @@ impl Tokens {
                 }
             }
         }
+        Some(token)
     }
 
     fn vacant_slot(&mut self) -> Option<Slot> {

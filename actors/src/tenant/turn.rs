@@ -13,14 +13,17 @@ use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
 use super::notes::NoteMeter;
 use super::origin::Origin;
+use super::recovery::Restored;
+use super::rows::RowChange;
 use super::state::State;
 use super::vault::VaultChange;
 use crate::clock::{Clock, UnixMillis};
 use crate::commands::permissions::PurgeOverrides;
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
+use crate::feed::FeedWaiters;
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
-use crate::limits::{IDEMPOTENCY_RECORDS_MAX, PURGED_PER_TURN_MAX};
+use crate::limits::{GARBAGE_PER_APPEND_MAX, PURGED_PER_TURN_MAX};
 use crate::permissions;
 use crate::permits::Permit;
 use crate::tenant::Rejection;
@@ -30,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: Rules,
+    pub(crate) feed: Arc<FeedWaiters>,
 }
 
 /// Where an answer goes. One that is dropped unanswered says so itself.
@@ -37,7 +41,8 @@ pub(crate) struct Pending<R> {
     answer: Option<oneshot::Sender<Result<R, Failure>>>,
     /// Whether it has been handed to the journal.
     appended: bool,
-    _permit: Permit,
+    /// Held until just before the answer leaves.
+    permit: Option<Permit>,
 }
 
 impl<R> Pending<R> {
@@ -47,7 +52,7 @@ impl<R> Pending<R> {
             Self {
                 answer: Some(answer),
                 appended: false,
-                _permit: permit,
+                permit: Some(permit),
             },
             answered,
         )
@@ -58,6 +63,8 @@ impl<R> Pending<R> {
     }
 
     fn send(&mut self, result: Result<R, Failure>) {
+        // First, so that who calls again as soon as it is answered does not meet its own permit.
+        drop(self.permit.take());
         if let Some(answer) = self.answer.take() {
             // A caller that has gone away needs no answer.
             let _ = answer.send(result);
@@ -132,17 +139,21 @@ pub(crate) struct Tenant {
     appended: u64,
     progress: Arc<Progress>,
     notes: NoteMeter,
+    /// Rows that nobody needs any more; they go with the next append.
+    garbage: Vec<RowChange>,
 }
 
 impl Tenant {
-    pub(crate) fn new(state: State, lease: Lease, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(restored: Restored, shared: Arc<Shared>) -> Self {
+        let Restored { state, lease, garbage } = restored;
         Self {
-            state,
+            state: *state,
             lease,
             shared,
             appended: 0,
             progress: Arc::default(),
             notes: NoteMeter::default(),
+            garbage,
         }
     }
 
@@ -163,7 +174,7 @@ impl Tenant {
             return Err(Fault("the journal refused an append".to_owned()));
         }
         let now = self.state.now(self.shared.clock.now());
-        self.state.purge(now, PURGED_PER_TURN_MAX);
+        self.garbage.extend(self.state.purge(now, PURGED_PER_TURN_MAX));
         let Call {
             caller,
             request_id,
@@ -172,7 +183,7 @@ impl Tenant {
         } = call;
         match self.decide(&caller, idempotency, command, now) {
             Err(rejection) => self.answer(pending, Err(Failure::Rejected(rejection))),
-            Ok(decided) if decided.events.is_empty() => {
+            Ok(decided) if decided.changes_nothing() => {
                 self.answer(pending, Ok(decided.reply));
                 let origin = Origin {
                     now,
@@ -240,12 +251,13 @@ impl Tenant {
         let moment = Moment {
             now,
             rules: &self.shared.rules,
+            keyed: false,
         };
         let Ok(decided) = PurgeOverrides.decide(&self.state, &moment) else {
             return Ok(());
         };
         let first_sequence = self.state.sequence() + 1;
-        let encoded = self.apply_all(decided.events, None, now)?;
+        let encoded = self.apply_all(decided.events, Vec::new(), now)?;
         let side = origin.audit_rows(decided.audit, first_sequence)?;
         self.append(first_sequence, encoded, side, |_| {});
         Ok(())
@@ -265,17 +277,15 @@ impl Tenant {
         let moment = Moment {
             now,
             rules: &self.shared.rules,
+            keyed: idempotency.is_some(),
         };
         // Only now: what a key was used for is nothing to tell a caller who may not make the call.
-        if let Some(Idempotency { scope, request }) = idempotency {
-            match self.state.idempotency.get(&scope) {
-                Some((known, _)) if *known != request => return Err(Rejection::IdempotencyMismatch),
-                Some((_, outcome)) => return command.repeat(&self.state, &moment, outcome).map(Decided::answer),
-                None if self.state.idempotency.len() >= IDEMPOTENCY_RECORDS_MAX => {
-                    return Err(Rejection::IdempotencyLimit);
-                }
-                None => {}
-            }
+        if let Some(outcome) = idempotency
+            .map(|key| self.state.idempotency.consult(&key))
+            .transpose()?
+            .flatten()
+        {
+            return command.repeat(&self.state, &moment, outcome).map(Decided::answer);
         }
         command.decide(&self.state, &moment)
     }
@@ -310,28 +320,43 @@ impl Tenant {
         let Decided {
             events,
             vault,
+            rows,
             audit,
             outcome,
+            mut records,
             reply,
             ..
         } = decided;
-        let Origin { now, idempotency, .. } = origin;
         let first_sequence = self.state.sequence() + 1;
-        let record = idempotency
-            .zip(outcome)
-            .map(|(Idempotency { scope, request }, outcome)| IdempotencyRecord {
-                scope,
-                request,
-                outcome,
-            });
-        let encoded = self.apply_all(events, record, now)?;
+        if let Some((key, outcome)) = origin.idempotency.zip(outcome) {
+            records = vec![Some(IdempotencyRecord::of(key, outcome))];
+        }
+        let encoded = self.apply_all(events, records, origin.now)?;
         let mut side: Vec<_> = vault.iter().map(VaultChange::row).collect();
         side.extend(origin.audit_rows(audit, first_sequence)?);
         for change in vault {
             self.state.vault.apply(change);
         }
+        for row in &rows {
+            if !self.state.apply_row(row) {
+                return Err(Fault("a row is about nothing that is here".to_owned()));
+            }
+        }
+        side.extend(rows.iter().map(RowChange::row));
+        let kept = self.garbage.len().saturating_sub(GARBAGE_PER_APPEND_MAX);
+        side.extend(self.garbage.split_off(kept).iter().map(RowChange::row));
+        let revoked_by = self
+            .state
+            .revocations
+            .after(first_sequence - 1)
+            .next()
+            .map(|_| Arc::clone(&self.shared.feed));
+        let customer = self.state.customer();
         pending.appended = true;
         self.append(first_sequence, encoded, side, move |outcome| {
+            if let (Ok(()), Some(feed)) = (outcome, revoked_by) {
+                feed.wake(customer);
+            }
             pending.complete(match outcome {
                 Ok(()) => Ok(reply),
                 Err(AppendError::Refused(_)) => Err(Failure::Interrupted),
@@ -344,15 +369,16 @@ impl Tenant {
     fn apply_all(
         &mut self,
         events: Vec<Event>,
-        mut idempotency: Option<IdempotencyRecord>,
+        records: Vec<Option<IdempotencyRecord>>,
         now: UnixMillis,
     ) -> Result<Events, Fault> {
         let mut encoded = Events::new();
+        let mut records = records.into_iter();
         for event in events {
             let recorded = Recorded {
                 at: now,
                 event,
-                idempotency: idempotency.take(),
+                idempotency: records.next().flatten(),
             };
             let written = encoded.push_with(|bytes| serde_json::to_writer(bytes, &recorded));
             written.map_err(|error| Fault(error.to_string()))?;
@@ -377,7 +403,10 @@ impl Tenant {
             if matches!(outcome, Err(AppendError::Refused(_))) {
                 progress.refused.store(true, Ordering::Release);
             }
-            progress.completed.fetch_add(1, Ordering::AcqRel);
+            // What the journal failed to keep stays in flight for ever: nothing that stands on it may be answered.
+            if outcome != Err(AppendError::Failed) {
+                progress.completed.fetch_add(1, Ordering::AcqRel);
+            }
             done(outcome);
         });
         let lease = self.lease.clone();

@@ -27,6 +27,8 @@ pub enum VaultChange {
     PutSigningKey(Arc<SealedKey>),
     /// Keeps the secret that decisions are cosigned with.
     PutOverrideSecret(Arc<SealedSecret>),
+    /// Erases the private part of a signing key.
+    EraseSigningKey(KeyId),
 }
 
 impl Vault {
@@ -47,6 +49,9 @@ impl Vault {
                 self.signing_keys.insert(sealed.kid(), sealed);
             }
             VaultChange::PutOverrideSecret(sealed) => self.override_secret = Some(sealed),
+            VaultChange::EraseSigningKey(kid) => {
+                self.signing_keys.remove(&kid);
+            }
         }
     }
 }
@@ -54,19 +59,22 @@ impl Vault {
 impl VaultChange {
     /// The change as the journal writes it. A signing key's row begins with its public part, 64 bytes.
     pub(crate) fn row(&self) -> SideChange {
+        let signing_key = |kid: &KeyId| [&[SIGNING_KEY], kid.as_bytes().as_slice()].concat();
         let (key, value) = match self {
             Self::PutSigningKey(sealed) => {
-                let mut key = vec![SIGNING_KEY];
-                key.extend_from_slice(sealed.kid().as_bytes());
                 let (x, y) = sealed.public().coordinates();
-                (key, [x.as_slice(), y.as_slice(), sealed.sealed()].concat())
+                (
+                    signing_key(&sealed.kid()),
+                    Some([x.as_slice(), y.as_slice(), sealed.sealed()].concat()),
+                )
             }
-            Self::PutOverrideSecret(sealed) => (vec![OVERRIDE_SECRET], sealed.sealed().to_vec()),
+            Self::PutOverrideSecret(sealed) => (vec![OVERRIDE_SECRET], Some(sealed.sealed().to_vec())),
+            Self::EraseSigningKey(kid) => (signing_key(kid), None),
         };
         SideChange {
             space: Space::Vault,
             key,
-            value: Some(value),
+            value,
         }
     }
 

@@ -372,6 +372,8 @@ mod tests {
         // Odd spacing and order show that the policy is embedded as it is.
         let policy = RawValue::from_string("{\"b\" : [1],\"a\":{}}".to_owned()).unwrap();
         let rbac = &*policy;
+        let an_agents =
+            format!(r#""parent_jti":"{PARENT}","agent_id":"code-\"review\"-agent/é","rbac":{{"b" : [1],"a":{{}}}}"#);
         let cases = [
             (
                 Details::App {
@@ -392,12 +394,7 @@ mod tests {
                     agent_id,
                     rbac,
                 },
-                expected(
-                    "agent",
-                    &format!(
-                        r#""parent_jti":"{PARENT}","agent_id":"code-\"review\"-agent/é","rbac":{{"b" : [1],"a":{{}}}}"#
-                    ),
-                ),
+                expected("agent", &an_agents),
             ),
             (
                 Details::Subagent {
@@ -406,12 +403,7 @@ mod tests {
                     rbac,
                     depth: 2,
                 },
-                expected(
-                    "subagent",
-                    &format!(
-                        r#""parent_jti":"{PARENT}","agent_id":"code-\"review\"-agent/é","rbac":{{"b" : [1],"a":{{}}}},"depth":2"#
-                    ),
-                ),
+                expected("subagent", &format!(r#"{an_agents},"depth":2"#)),
             ),
             (
                 Details::Session {

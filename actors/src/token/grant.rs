@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::claims::{Claims, Details};
-use super::jwt::{SignedToken, compose};
+use super::jwt::{SignedToken, compose, write_claims};
 use super::kind::TokenKind;
 use crate::clock::UnixSeconds;
 use crate::crypto::CryptoError;
@@ -70,60 +70,68 @@ impl TokenGrant {
     /// [`CryptoError`] if the key does not open or the library fails.
     pub fn sign(&self, sealer: &Sealer) -> Result<SignedToken, CryptoError> {
         let key = self.key.open(sealer)?;
-        let claims = self.claims()?;
+        let claims = claims(self.customer, &self.mint, self.policy.as_deref())?;
         compose(self.mint.kid, &claims, |input| match self.kind() {
             TokenKind::App => key.sign_deterministic(input),
             _ => key.sign(input),
         })
     }
+}
 
-    fn claims(&self) -> Result<Claims<'_>, CryptoError> {
-        let seconds = |time: UnixSeconds| u64::try_from(time.get()).map_err(|_| CryptoError::UnwritableClaims);
-        Ok(Claims {
-            jti: self.mint.jti,
-            sub: self.customer,
-            iat: seconds(self.mint.issued_at)?,
-            exp: seconds(self.mint.expires_at)?,
-            details: self.details_claimed().ok_or(CryptoError::UnwritableClaims)?,
-        })
-    }
+/// The claims of a token as JSON, as they were or will be signed.
+///
+/// # Errors
+/// [`CryptoError::UnwritableClaims`] if a parent or a policy is missing, which no rule allows.
+pub(crate) fn claims_json(customer: CustomerId, mint: &Mint, policy: Option<&Policy>) -> Result<String, CryptoError> {
+    write_claims(&claims(customer, mint, policy)?)
+}
 
-    /// `None` if a parent or a policy is missing, which no rule allows.
-    fn details_claimed(&self) -> Option<Details<'_>> {
-        let parent_jti = self.mint.parent;
-        let rbac = self.policy.as_deref().map(Policy::claim);
-        Some(match &self.mint.details {
-            MintDetails::App { scopes, .. } => Details::App { scopes: *scopes },
-            MintDetails::Bearer { environment } => Details::Bearer {
-                parent_jti: parent_jti?,
-                env: *environment,
-            },
-            MintDetails::Agent { agent_id, .. } => Details::Agent {
-                parent_jti: parent_jti?,
-                agent_id,
-                rbac: rbac?,
-            },
-            MintDetails::Subagent { agent_id, depth, .. } => Details::Subagent {
-                parent_jti: parent_jti?,
-                agent_id,
-                rbac: rbac?,
-                depth: *depth,
-            },
-            MintDetails::Session { session_id, max_events } => Details::Session {
-                parent_jti: parent_jti?,
-                session_id,
-                max_events: *max_events,
-            },
-            MintDetails::Override {
-                event_id,
-                allowed_decisions,
-                ..
-            } => Details::Override {
-                event_id,
-                allowed_decisions: *allowed_decisions,
-            },
-        })
-    }
+fn claims<'a>(customer: CustomerId, mint: &'a Mint, policy: Option<&'a Policy>) -> Result<Claims<'a>, CryptoError> {
+    let seconds = |time: UnixSeconds| u64::try_from(time.get()).map_err(|_| CryptoError::UnwritableClaims);
+    Ok(Claims {
+        jti: mint.jti,
+        sub: customer,
+        iat: seconds(mint.issued_at)?,
+        exp: seconds(mint.expires_at)?,
+        details: details_claimed(mint, policy).ok_or(CryptoError::UnwritableClaims)?,
+    })
+}
+
+/// `None` if a parent or a policy is missing.
+fn details_claimed<'a>(mint: &'a Mint, policy: Option<&'a Policy>) -> Option<Details<'a>> {
+    let parent_jti = mint.parent;
+    let rbac = policy.map(Policy::claim);
+    Some(match &mint.details {
+        MintDetails::App { scopes, .. } => Details::App { scopes: *scopes },
+        MintDetails::Bearer { environment } => Details::Bearer {
+            parent_jti: parent_jti?,
+            env: *environment,
+        },
+        MintDetails::Agent { agent_id, .. } => Details::Agent {
+            parent_jti: parent_jti?,
+            agent_id,
+            rbac: rbac?,
+        },
+        MintDetails::Subagent { agent_id, depth, .. } => Details::Subagent {
+            parent_jti: parent_jti?,
+            agent_id,
+            rbac: rbac?,
+            depth: *depth,
+        },
+        MintDetails::Session { session_id, max_events } => Details::Session {
+            parent_jti: parent_jti?,
+            session_id,
+            max_events: *max_events,
+        },
+        MintDetails::Override {
+            event_id,
+            allowed_decisions,
+            ..
+        } => Details::Override {
+            event_id,
+            allowed_decisions: *allowed_decisions,
+        },
+    })
 }
 
 impl fmt::Debug for TokenGrant {

@@ -97,7 +97,11 @@ pub fn compose<E: From<CryptoError>>(
     })
 }
 
-fn write_claims(claims: &Claims<'_>) -> Result<String, CryptoError> {
+/// The payload of a token.
+///
+/// # Errors
+/// [`CryptoError::UnwritableClaims`] if the claims cannot be written as JSON.
+pub(crate) fn write_claims(claims: &Claims<'_>) -> Result<String, CryptoError> {
     let mut json = Vec::with_capacity(CLAIMS_BYTES_USUAL);
     serde_json::to_writer(&mut json, claims).map_err(|_| CryptoError::UnwritableClaims)?;
     String::from_utf8(json).map_err(|_| CryptoError::UnwritableClaims)

@@ -1,5 +1,7 @@
 //! The engine from outside: what is answered is durable, tenants come and go, and one tenant's fault is its own.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod faults;
 mod support;
 
 use std::time::Duration;

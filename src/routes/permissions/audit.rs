@@ -2,9 +2,8 @@
 
 use actix_web::web::{Bytes, Data, block};
 use actix_web::{HttpRequest, HttpResponse};
-use countersign_actors::engine::{AuditCursor, AuditPage, AuditQuery, Engine};
+use countersign_actors::engine::{AuditCursor, AuditQuery, AuditSlice, Engine};
 use countersign_actors::id::CustomerId;
-use countersign_actors::limits::AUDIT_RETENTION_SECONDS;
 use countersign_actors::permissions::audit::Kind;
 use countersign_actors::token::Scope;
 use futures_util::stream::try_unfold;
@@ -63,7 +62,7 @@ async fn page(request: &HttpRequest, app: &App, wanted: fn(Kind) -> bool) -> Res
 
 fn window(engine: &Engine, after: Option<AuditCursor>) -> AuditQuery {
     AuditQuery {
-        from: engine.now().plus_seconds(-AUDIT_RETENTION_SECONDS),
+        from: engine.audit_from(),
         after,
         newest_first: false,
         limit: PAGE_MAX,
@@ -76,7 +75,7 @@ async fn read(
     customer: CustomerId,
     query: AuditQuery,
     wanted: fn(Kind) -> bool,
-) -> Result<AuditPage, ApiError> {
+) -> Result<AuditSlice, ApiError> {
     let read = block(move || {
         let keep = |action: &str| Kind::of_action(action).is_some_and(wanted);
         engine.audit_page(customer, &query, |entry| keep(&entry.action))
@@ -159,7 +158,7 @@ impl Export {
     }
 
     /// `{"success":true,"data":{"entries":[…]}}`, in parts.
-    fn json_part(&self, page: &AuditPage, is_last: bool) -> Result<Vec<u8>, ApiError> {
+    fn json_part(&self, page: &AuditSlice, is_last: bool) -> Result<Vec<u8>, ApiError> {
         let mut bytes = Vec::new();
         if self.is_first {
             bytes.extend_from_slice(br#"{"success":true,"data":{"entries":["#);
@@ -177,7 +176,7 @@ impl Export {
     }
 }
 
-fn csv_part(page: &AuditPage, is_first: bool) -> Result<Vec<u8>, ApiError> {
+fn csv_part(page: &AuditSlice, is_first: bool) -> Result<Vec<u8>, ApiError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if is_first {
         writer

@@ -46,7 +46,7 @@ pub(super) async fn create(request: HttpRequest, app: Data<App>, body: Body) -> 
             created_by: Some(key.jti()),
         })
     })?;
-    let call = key.call_once(&request, content.bytes(), command)?;
+    let call = key.call_once(&request, &content.canonical()?, command)?;
     let made = app.engine.execute(key.customer(), call).await?;
     key.tell_repetition(made.is_repetition);
     created(OverrideAnswer::created(key.customer(), &made.answer))
@@ -63,7 +63,7 @@ pub(super) async fn list(request: HttpRequest, app: Data<App>) -> Result<HttpRes
     let status = query.optional_parsed("status", StatusFilter::parse);
     let limit = query.optional_integer("limit", 1..=OVERRIDES_PER_PAGE_MAX);
     let after = query.optional_parsed("cursor", |text| {
-        OverrideId::parse(text).ok_or("must be the cursor of an earlier answer")
+        text.parse().map_err(|_| "must be the cursor of an earlier answer")
     });
     let command = query.finish(|| {
         Some(ListOverrides {
@@ -85,7 +85,7 @@ pub(super) async fn delete(request: HttpRequest, app: Data<App>) -> Result<HttpR
     let key = ApiKey::admit(&request, &app, Class::Management, MANAGE).await?;
     let id = request.match_info().get("id").and_then(OverrideId::parse);
     let id = id.ok_or_else(|| Rejection::from(PermissionRejection::OverrideNotFound))?;
-    let call = key.call_once(&request, &[], DeleteOverride { id })?;
+    let call = key.call_once(&request, "", DeleteOverride { id })?;
     let deleted = app.engine.execute(key.customer(), call).await?;
     key.tell_repetition(deleted.is_repetition);
     success(DeletedAnswer::of(deleted.answer))

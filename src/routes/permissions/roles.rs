@@ -59,7 +59,7 @@ pub(super) async fn create(request: HttpRequest, app: Data<App>, body: Body) -> 
             capabilities: capabilities.unwrap_or_default(),
         })
     })?;
-    let call = key.call_once(&request, content.bytes(), command)?;
+    let call = key.call_once(&request, &content.canonical()?, command)?;
     let made = app.engine.execute(key.customer(), call).await?;
     key.tell_repetition(made.is_repetition);
     created(RoleAnswer::of(&made.answer))
@@ -94,7 +94,7 @@ pub(super) async fn change(request: HttpRequest, app: Data<App>, body: Body) -> 
         description,
         capabilities,
     };
-    let call = key.call_once(&request, content.bytes(), command)?;
+    let call = key.call_once(&request, &content.canonical()?, command)?;
     let changed = app.engine.execute(key.customer(), call).await?;
     key.tell_repetition(changed.is_repetition);
     success(RoleAnswer::of(&changed.answer))
@@ -107,7 +107,7 @@ pub(super) async fn change(request: HttpRequest, app: Data<App>, body: Body) -> 
 pub(super) async fn delete(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
     let key = admit(&request, &app).await?;
     let command = DeleteRole { id: role_id(&request)? };
-    let call = key.call_once(&request, &[], command)?;
+    let call = key.call_once(&request, "", command)?;
     let deleted = app.engine.execute(key.customer(), call).await?;
     key.tell_repetition(deleted.is_repetition);
     success(DeletedAnswer::of(deleted.answer))

@@ -75,6 +75,7 @@ impl Command for CreateOverride {
         };
         let rule = Arc::new(Override {
             id: new.id,
+            sequence: state.sequence() + 1,
             admin_id: new.admin_id.clone(),
             path: new.path.clone(),
             action: new.action.clone(),
@@ -170,6 +171,7 @@ mod tests {
         let moment = Moment {
             now: given.now,
             rules: &given.rules,
+            keyed: false,
         };
         let again = rule("user", Effect::Deny, "a:b")
             .repeat(&given.state, &moment, &outcome)
@@ -179,6 +181,7 @@ mod tests {
         let moment = Moment {
             now: given.now,
             rules: &given.rules,
+            keyed: false,
         };
         let gone = rule("user", Effect::Deny, "a:b").repeat(&given.state, &moment, &outcome);
         assert_eq!(gone, Err(Rejection::IdempotentResultGone));

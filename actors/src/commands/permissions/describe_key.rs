@@ -9,7 +9,7 @@ use crate::tenant::{Rejection, State};
 use crate::token::Scopes;
 
 /// Asks what a key is: an app token whose signature was verified.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct DescribeKey {
     /// The key.
     pub presented: PresentedToken,

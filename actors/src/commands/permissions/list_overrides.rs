@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Access, Command, Decided, Moment, OverrideView};
 use crate::clock::UnixMillis;
 use crate::limits::OVERRIDES_PER_PAGE_MAX;
-use crate::permissions::{AdminId, Override, OverrideId, Subject};
+use crate::permissions::{AdminId, Override, Subject};
 use crate::tenant::{Rejection, State};
 use crate::token::Scope;
 
@@ -43,8 +43,8 @@ pub struct ListOverrides {
     pub admin_id: AdminId,
     /// Which.
     pub status: StatusFilter,
-    /// Those behind this one.
-    pub after: Option<OverrideId>,
+    /// Those behind this place, from an earlier page.
+    pub after: Option<u64>,
     /// At most so many, and [`OVERRIDES_PER_PAGE_MAX`].
     pub limit: usize,
 }
@@ -54,8 +54,8 @@ pub struct ListOverrides {
 pub struct OverridePage {
     /// The overrides.
     pub overrides: Vec<OverrideView>,
-    /// The last of them, if there are more.
-    pub more_after: Option<OverrideId>,
+    /// Where to go on, if there are more.
+    pub more_after: Option<u64>,
 }
 
 impl Command for ListOverrides {
@@ -73,7 +73,7 @@ impl Command for ListOverrides {
         let mut found = subject.map_or_else(Vec::new, |subject| self.find(subject, limit + 1, now));
         let has_more = found.len() > limit;
         found.truncate(limit);
-        let last = found.last().map(|rule| rule.id);
+        let last = found.last().map(|rule| rule.sequence);
         Ok(Decided::answer(OverridePage {
             overrides: found.into_iter().map(|rule| OverrideView::of(rule, now)).collect(),
             more_after: last.filter(|_| has_more),
@@ -87,9 +87,9 @@ impl ListOverrides {
     fn find<'a>(&self, subject: &'a Subject, count: usize, now: UnixMillis) -> Vec<&'a Arc<Override>> {
         match self.status {
             StatusFilter::Active => {
-                let is_behind = |rule: &&Arc<Override>| self.after.is_none_or(|after| rule.id > after);
+                let is_behind = |rule: &&Arc<Override>| self.after.is_none_or(|after| rule.sequence > after);
                 let mut live: Vec<_> = subject.live(now).iter().filter(is_behind).collect();
-                live.sort_unstable_by_key(|rule| rule.id);
+                live.sort_unstable_by_key(|rule| rule.sequence);
                 live
             }
             StatusFilter::Expired | StatusFilter::All => {
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::permissions::Effect;
 
-    fn list(status: StatusFilter, after: Option<OverrideId>, limit: usize) -> ListOverrides {
+    fn list(status: StatusFilter, after: Option<u64>, limit: usize) -> ListOverrides {
         ListOverrides {
             admin_id: admin("user"),
             status,

@@ -6,7 +6,7 @@ use crate::permissions::RoleId;
 use crate::tenant::{Rejection, State};
 use crate::token::Scope;
 
-/// Lists roles: the built-in ones, then the others in the order in which they were made.
+/// Lists roles: the built-in ones, then the others in the order of their identifiers, which is about that of their making.
 #[derive(Clone, Copy, Debug)]
 pub struct ListRoles {
     /// Those behind this one.

@@ -46,6 +46,7 @@ impl Given {
         let moment = Moment {
             now: self.now,
             rules: &self.rules,
+            keyed: false,
         };
         command.decide(&self.state, &moment)
     }

@@ -1,0 +1,85 @@
+//! Decisions that humans took on flagged events: at most one an event, whatever tokens it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rejection::StandingDecision;
+use crate::clock::UnixMillis;
+use crate::id::{EventId, Jti};
+use crate::limits::DECISIONS_KEPT_SECONDS;
+use crate::token::Decision;
+
+/// A decision that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionRecord {
+    /// The token it was taken with.
+    pub override_jti: Jti,
+    /// What was decided.
+    pub decision: Decision,
+    /// Who decided, as the caller said.
+    pub decided_by: Option<Box<str>>,
+    /// Why, as the caller said.
+    pub reason: Option<Box<str>>,
+    /// When.
+    pub decided_at: UnixMillis,
+}
+
+/// A tenant's decisions of the last 90 days.
+#[derive(Debug, Default)]
+pub struct Decisions {
+    by_event: BTreeMap<EventId, DecisionRecord>,
+    by_age: BTreeSet<(UnixMillis, EventId)>,
+}
+
+impl Decisions {
+    /// The decision that stands on an event.
+    pub fn get(&self, event_id: &EventId) -> Option<&DecisionRecord> {
+        self.by_event.get(event_id)
+    }
+
+    /// The decision that stands on an event, as a refusal tells it.
+    pub fn standing(&self, event_id: &EventId) -> Option<StandingDecision> {
+        let record = self.get(event_id)?;
+        Some(StandingDecision {
+            event_id: event_id.clone(),
+            override_jti: record.override_jti,
+            decision: record.decision,
+            decided_by: record.decided_by.clone(),
+            decided_at: record.decided_at,
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_event.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_event.is_empty()
+    }
+
+    /// Adds a decision. `false`, and nothing changes, if the event has one.
+    #[must_use]
+    pub(super) fn insert(&mut self, event_id: EventId, record: DecisionRecord) -> bool {
+        if self.by_event.contains_key(&event_id) {
+            return false;
+        }
+        self.by_age.insert((record.decided_at, event_id.clone()));
+        self.by_event.insert(event_id, record);
+        true
+    }
+
+    /// Forgets up to `at_most` decisions that were kept long enough.
+    pub(super) fn purge(&mut self, now: UnixMillis, at_most: usize) {
+        for _ in 0..at_most {
+            match self.by_age.first() {
+                Some((at, _)) if at.plus_seconds(DECISIONS_KEPT_SECONDS) <= now => {
+                    if let Some((_, event_id)) = self.by_age.pop_first() {
+                        self.by_event.remove(&event_id);
+                    }
+                }
+                _ => break,
+            }
+        }
+    }
+}

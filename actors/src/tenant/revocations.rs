@@ -1,0 +1,124 @@
+//! What was revoked, in order: the marks that liveness looks at, and the feed that an offline verifier follows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::tokens::Token;
+use crate::clock::{UnixMillis, UnixSeconds};
+use crate::id::{AgentId, Jti, KeyId};
+use crate::token::TokenKind;
+
+/// What a revocation is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One token; with `cascade`, everything derived from it as well.
+    Token {
+        /// The token.
+        jti: Jti,
+        /// Whether everything derived from it is dead too.
+        cascade: bool,
+    },
+    /// Every token that an agent had, and everything derived from them.
+    Agent(AgentId),
+    /// Every token issued before this second, and everything derived from them.
+    IssuedBefore(UnixSeconds),
+    /// Every token that a key signed, and everything derived from them.
+    Key(KeyId),
+}
+
+/// One revocation, as the feed tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Its place in the feed: the journal's sequence number.
+    pub sequence: u64,
+    /// What it is about.
+    pub target: Target,
+    /// When.
+    pub at: UnixMillis,
+    /// Why.
+    pub reason: Option<Box<str>>,
+}
+
+/// A tenant's revocations, for as long as they kill anything that has not expired.
+#[derive(Debug, Default)]
+pub struct Revocations {
+    feed: BTreeMap<u64, Revocation>,
+    by_expiry: BTreeSet<(UnixSeconds, u64)>,
+    /// Tokens of this agent with a sequence number up to this one are dead.
+    agents: HashMap<AgentId, u64>,
+    issued_before: Option<(UnixSeconds, u64)>,
+}
+
+impl Revocations {
+    /// Whether a bulk revocation kills this very token; that it reaches descendants is for the walk up the lineage to find out.
+    pub(super) fn covers(&self, token: &Token) -> bool {
+        let by_age = self.issued_before.is_some_and(|(before, _)| token.issued_at < before);
+        let by_agent = || {
+            let agent = token.details.agent()?;
+            let up_to = self.agents.get(&agent.agent_id)?;
+            Some(token.sequence <= *up_to)
+        };
+        by_age || (!self.agents.is_empty() && by_agent().unwrap_or(false))
+    }
+
+    /// The revocations after `sequence`, oldest first.
+    pub fn after(&self, sequence: u64) -> impl Iterator<Item = &Revocation> {
+        self.feed
+            .range(sequence.saturating_add(1)..)
+            .map(|(_, revocation)| revocation)
+    }
+
+    /// Whether tokens issued before this second are dead already.
+    pub fn is_issued_before_covered(&self, before: UnixSeconds) -> bool {
+        self.issued_before.is_some_and(|(covered, _)| before <= covered)
+    }
+
+    /// Adds a revocation that matters until `relevant_until`, when the last token that it kills has expired.
+    pub(super) fn insert(&mut self, revocation: Revocation, relevant_until: Option<UnixSeconds>) {
+        let sequence = revocation.sequence;
+        let until = match &revocation.target {
+            Target::Token { .. } | Target::Key(_) => relevant_until.unwrap_or_default(),
+            Target::Agent(agent_id) => {
+                self.agents.insert(agent_id.clone(), sequence);
+                longest_from(revocation.at, TokenKind::Agent)
+            }
+            Target::IssuedBefore(before) => {
+                // The latest covers all earlier ones, so a follower needs no other.
+                if let Some((covered, earlier)) = self.issued_before
+                    && covered <= *before
+                {
+                    self.feed.remove(&earlier);
+                }
+                self.issued_before = Some((*before, sequence));
+                longest_from(revocation.at, TokenKind::App)
+            }
+        };
+        self.by_expiry.insert((until, sequence));
+        self.feed.insert(sequence, revocation);
+    }
+
+    /// Forgets up to `at_most` revocations of which nothing was left to kill at `expired_by`.
+    pub(super) fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) {
+        for _ in 0..at_most {
+            let Some(&(until, sequence)) = self.by_expiry.first() else {
+                break;
+            };
+            if until > expired_by {
+                break;
+            }
+            self.by_expiry.pop_first();
+            match self.feed.remove(&sequence).map(|revocation| revocation.target) {
+                Some(Target::Agent(agent_id)) if self.agents.get(&agent_id) == Some(&sequence) => {
+                    self.agents.remove(&agent_id);
+                }
+                Some(Target::IssuedBefore(_)) => self.issued_before = None,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// When the last token of this kind that was minted until `at` has expired.
+fn longest_from(at: UnixMillis, kind: TokenKind) -> UnixSeconds {
+    at.seconds()
+        .plus(i64::try_from(kind.max_ttl_seconds()).unwrap_or(i64::MAX))
+}

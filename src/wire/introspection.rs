@@ -1,0 +1,44 @@
+//! What is answered about a presented token.
+
+use actix_web::HttpResponse;
+use countersign_actors::commands::{Active, Authorization};
+use serde::Serialize;
+
+use super::respond;
+use crate::error::ApiError;
+
+/// `active`, then the token's claims as they were signed, then its type.
+///
+/// # Errors
+/// 500 if the claims are no JSON object, which none that was signed here is.
+pub fn active(found: &Active) -> Result<HttpResponse, ApiError> {
+    let claims = found
+        .claims
+        .strip_prefix('{')
+        .and_then(|claims| claims.strip_suffix('}'));
+    let claims = claims.ok_or_else(ApiError::internal)?;
+    Ok(respond(
+        format!(r#"{{"active":true,{claims},"token_type":"{}"}}"#, found.kind).into_bytes(),
+    ))
+}
+
+/// What an authorisation came to.
+#[derive(Serialize)]
+pub struct AuthorizationAnswer<'a> {
+    allowed: bool,
+    step: &'static str,
+    reason: &'static str,
+    pattern: Option<&'a str>,
+}
+
+impl<'a> AuthorizationAnswer<'a> {
+    /// The answer about this authorisation.
+    pub fn of(authorization: &'a Authorization) -> Self {
+        Self {
+            allowed: authorization.allowed,
+            step: authorization.step,
+            reason: authorization.reason,
+            pattern: authorization.pattern.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The program itself as a child process that dies with the test.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// The program with a data directory, on a free port, and with no settings of the developer's own.
+pub(crate) fn countersign(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AUTH_")) {
+        command.env_remove(name);
+    }
+    command
+        .env("AUTH_PORT", "0")
+        .env("AUTH_DATA_DIR", data_dir)
+        .env("AUTH_STORAGE_DISK_FREE_MIN_MIB", "0")
+        .env("AUTH_LOG", "error")
+        // Where no `config.toml` lies.
+        .current_dir(data_dir.parent().unwrap());
+    command
+}
+
+/// A running program that serves.
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Program {
+    /// Starts it and waits for its one line.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let Some(address) = line.strip_prefix("listening on http://") else {
+            let _ = child.kill();
+            panic!("it ended with {} and said {line:?}", child.wait().unwrap());
+        };
+        let address = address.trim_end().parse().unwrap();
+        Self { child, address }
+    }
+
+    /// Tells it to stop.
+    pub(crate) fn terminate(&self) {
+        let told = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(told.unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
