@@ -2,6 +2,7 @@
 //! owns it.
 
 pub(crate) mod actor;
+pub mod agent_denial;
 pub mod audit;
 pub mod decisions;
 pub mod event;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::permissions::denies_agent;
 use super::{Access, Command, Decided, Moment, PresentedToken, presented_token};
 use crate::rbac::{Policy, Verdict, evaluate};
+use crate::tenant::agent_denial::denies_agent;
 use crate::tenant::tokens::{Details, Token};
 use crate::tenant::{Rejection, State};
 use crate::token::{Scope, TokenKind};

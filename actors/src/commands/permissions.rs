@@ -8,7 +8,6 @@ mod create_override;
 mod create_role;
 mod delete_override;
 mod delete_role;
-mod denies_agent;
 mod describe_key;
 mod find_role;
 mod list_overrides;
@@ -27,7 +26,6 @@ pub use create_override::CreateOverride;
 pub use create_role::CreateRole;
 pub use delete_override::DeleteOverride;
 pub use delete_role::DeleteRole;
-pub use denies_agent::{AgentDenial, denies_agent};
 pub use describe_key::{DescribeKey, KeyDescription};
 pub use find_role::FindRole;
 pub use list_overrides::{ListOverrides, OverridePage, StatusFilter};
@@ -174,4 +172,4 @@ fn outcome_id<T>(outcome: &Outcome, parse: fn(&str) -> Option<T>) -> Result<T, R
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod tests;

@@ -12,7 +12,7 @@ use super::revocations::{Revocation, Revocations, Target};
 use super::rows::RowChange;
 use super::tokens::{AgentDetails, Details, NewToken, Revoked, Token, Tokens};
 use super::vault::Vault;
-use crate::clock::{UnixMillis, UnixSeconds};
+use crate::clock::UnixMillis;
 use crate::crypto::sealed::SealedKey;
 use crate::id::{CustomerId, Jti};
 use crate::limits::EXPIRED_READABLE_SECONDS;
@@ -395,10 +395,4 @@ pub struct ParentQuery<'a> {
     pub field: &'static str,
     /// The kinds in words.
     pub expected: &'static str,
-}
-
-/// `exp` of a new token: as long as requested, but never after its parent's.
-pub fn expiry(issued_at: UnixSeconds, ttl_seconds: u64, parent: Option<&Token>) -> UnixSeconds {
-    let requested = issued_at.plus(i64::try_from(ttl_seconds).unwrap_or(i64::MAX));
-    parent.map_or(requested, |parent| requested.min(parent.expires_at))
 }

@@ -3,12 +3,13 @@
 //! A turn is synchronous and short. Memory may run ahead of the disk, but nothing leaves the tenant before what it was decided
 //! on is durable: grants, refusals and reads alike.
 
+mod aside;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::audit::AuditDraft;
 use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
 use super::notes::NoteMeter;
@@ -18,13 +19,11 @@ use super::rows::RowChange;
 use super::state::State;
 use super::vault::VaultChange;
 use crate::clock::{Clock, UnixMillis};
-use crate::commands::permissions::PurgeOverrides;
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
 use crate::limits::{GARBAGE_PER_APPEND_MAX, PURGED_PER_TURN_MAX};
-use crate::permissions;
 use crate::permits::Permit;
 use crate::tenant::Rejection;
 
@@ -207,60 +206,6 @@ impl Tenant {
             }
         }
         self.purge_overrides(now)
-    }
-
-    /// Writes what the audit may say of an answer that changed nothing. Nobody waits for it, and there is never too much of it.
-    fn note(&mut self, mut notes: Vec<AuditDraft>, origin: &Origin<'_>) -> Result<(), Fault> {
-        if notes.is_empty() {
-            return Ok(());
-        }
-        if self.shared.journal.is_storage_low() {
-            self.notes.left_out(notes.len());
-            return Ok(());
-        }
-        let admitted = self.notes.admit(origin.now, notes.len());
-        notes.truncate(admitted.count);
-        if admitted.left_out_before > 0 {
-            let left_out = serde_json::json!({"count": admitted.left_out_before});
-            notes.push(AuditDraft {
-                after: Some(left_out),
-                ..AuditDraft::new(permissions::audit::DECISIONS_LEFT_OUT, self.state.customer())
-            });
-        }
-        if notes.is_empty() {
-            return Ok(());
-        }
-        let next_sequence = self.state.sequence() + 1;
-        let side = origin.audit_rows(notes, next_sequence)?;
-        self.append(next_sequence, Events::new(), side, |_| {});
-        Ok(())
-    }
-
-    /// A small step of forgetting overrides that expired long ago: part of a turn, after its answer, so that it disturbs nobody.
-    fn purge_overrides(&mut self, now: UnixMillis) -> Result<(), Fault> {
-        let is_due = self.state.permissions.forgotten(now).next().is_some();
-        if !is_due || self.shared.journal.is_storage_low() {
-            return Ok(());
-        }
-        let origin = Origin {
-            now,
-            caller: &Caller::Service,
-            request_id: None,
-            idempotency: None,
-        };
-        let moment = Moment {
-            now,
-            rules: &self.shared.rules,
-            keyed: false,
-        };
-        let Ok(decided) = PurgeOverrides.decide(&self.state, &moment) else {
-            return Ok(());
-        };
-        let first_sequence = self.state.sequence() + 1;
-        let encoded = self.apply_all(decided.events, Vec::new(), now)?;
-        let side = origin.audit_rows(decided.audit, first_sequence)?;
-        self.append(first_sequence, encoded, side, |_| {});
-        Ok(())
     }
 
     fn decide<C: Command>(

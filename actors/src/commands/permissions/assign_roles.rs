@@ -58,7 +58,7 @@ impl Command for AssignRoles {
 #[cfg(test)]
 mod tests {
     use super::super::UserRoles;
-    use super::super::testing::{Given, admin, role_id};
+    use super::super::tests::{Given, admin, role_id};
     use super::*;
 
     #[test]

@@ -74,7 +74,7 @@ impl Command for ChangeRole {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, admin, capability, role_id};
+    use super::super::tests::{Given, admin, capability, role_id};
     use super::super::{AssignRoles, CreateRole};
     use super::*;
 

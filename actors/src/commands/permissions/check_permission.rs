@@ -176,7 +176,7 @@ impl Command for CheckPermission {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, capability, check, role_id, rule, rule_until};
+    use super::super::tests::{Given, capability, check, role_id, rule, rule_until};
     use super::super::{AssignRoles, CreateRole, PermissionRules};
     use super::*;
 
@@ -192,7 +192,7 @@ mod tests {
                 capabilities,
             })
             .unwrap();
-        let admin_id = super::super::testing::admin("user");
+        let admin_id = super::super::tests::admin("user");
         given
             .when(AssignRoles {
                 admin_id,

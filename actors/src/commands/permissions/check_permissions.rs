@@ -27,7 +27,7 @@ impl Command for CheckPermissions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, check, rule};
+    use super::super::tests::{Given, check, rule};
     use super::*;
     use crate::permissions::{Effect, Source};
 

@@ -105,7 +105,7 @@ impl Command for CreateOverride {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, START, rule, rule_until};
+    use super::super::tests::{Given, START, rule, rule_until};
     use super::super::{DeleteOverride, PermissionRules};
     use super::*;
 

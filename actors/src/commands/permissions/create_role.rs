@@ -70,7 +70,7 @@ impl Command for CreateRole {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, capability, role_id};
+    use super::super::tests::{Given, capability, role_id};
     use super::*;
 
     fn create(name: &str) -> CreateRole {

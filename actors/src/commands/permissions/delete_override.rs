@@ -42,7 +42,7 @@ impl Command for DeleteOverride {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, rule, rule_until};
+    use super::super::tests::{Given, rule, rule_until};
     use super::*;
     use crate::permissions::{Effect, Source};
 

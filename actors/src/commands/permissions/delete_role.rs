@@ -50,7 +50,7 @@ impl Command for DeleteRole {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, admin, role_id};
+    use super::super::tests::{Given, admin, role_id};
     use super::super::{AssignRoles, CreateRole};
     use super::*;
 

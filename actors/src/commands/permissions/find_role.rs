@@ -28,7 +28,7 @@ impl Command for FindRole {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, role_id};
+    use super::super::tests::{Given, role_id};
     use super::*;
 
     #[test]

@@ -104,7 +104,7 @@ impl ListOverrides {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, admin, rule, rule_until};
+    use super::super::tests::{Given, admin, rule, rule_until};
     use super::*;
     use crate::permissions::Effect;
 

@@ -44,7 +44,7 @@ impl Command for ListRoles {
 #[cfg(test)]
 mod tests {
     use super::super::CreateRole;
-    use super::super::testing::{Given, role_id};
+    use super::super::tests::{Given, role_id};
     use super::*;
 
     #[test]

@@ -36,7 +36,7 @@ impl Command for PurgeOverrides {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, rule, rule_until};
+    use super::super::tests::{Given, rule, rule_until};
     use super::*;
     use crate::permissions::Effect;
 

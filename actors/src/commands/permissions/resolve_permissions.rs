@@ -83,7 +83,7 @@ fn unique(mut list: Vec<Capability>) -> Vec<Capability> {
 #[cfg(test)]
 mod tests {
     use super::super::AssignRoles;
-    use super::super::testing::{Given, admin, rule, rule_until};
+    use super::super::tests::{Given, admin, rule, rule_until};
     use super::*;
 
     #[test]

@@ -29,7 +29,7 @@ impl Command for UserRoles {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, admin};
+    use super::super::tests::{Given, admin};
     use super::*;
 
     #[test]

@@ -1,9 +1,9 @@
 //! Stopping an agent at once by an override, without another token.
 
+use super::State;
 use crate::clock::UnixMillis;
 use crate::id::AgentId;
 use crate::permissions::{Action, Effect, OverrideId, Path, PathPattern, Question};
-use crate::tenant::State;
 
 /// An override that stops an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ pub fn denies_agent<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Given, rule, rule_until};
     use super::*;
+    use crate::commands::permissions::tests::{Given, rule, rule_until};
 
     fn denies(given: &Given, lineage: &[&str], action: &str, resource: Option<&str>) -> bool {
         let lineage: Vec<_> = lineage.iter().map(|id| AgentId::parse(id).unwrap()).collect();

@@ -13,17 +13,17 @@ use crate::tenant::event::{Event, Recorded};
 use crate::tenant::{Rejection, State};
 
 /// Every test's time begins here.
-pub(super) const START: UnixMillis = UnixMillis::new(1_772_323_200_000);
+pub(crate) const START: UnixMillis = UnixMillis::new(1_772_323_200_000);
 
 /// A customer, its time and its settings.
-pub(super) struct Given {
-    pub(super) state: State,
-    pub(super) now: UnixMillis,
-    pub(super) rules: Rules,
+pub(crate) struct Given {
+    pub(crate) state: State,
+    pub(crate) now: UnixMillis,
+    pub(crate) rules: Rules,
 }
 
 impl Given {
-    pub(super) fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self {
             state: State::new(CustomerId::from_bytes([1; 16])),
             now: START,
@@ -31,18 +31,18 @@ impl Given {
         }
     }
 
-    pub(super) fn with_rules(rules: PermissionRules) -> Self {
+    pub(crate) fn with_rules(rules: PermissionRules) -> Self {
         let mut given = Self::nothing();
         given.rules.permissions = rules;
         given
     }
 
-    pub(super) fn advance(&mut self, seconds: i64) {
+    pub(crate) fn advance(&mut self, seconds: i64) {
         self.now = self.now.plus_seconds(seconds);
     }
 
     /// What the command comes to, without its happening.
-    pub(super) fn decide<C: Command>(&self, command: C) -> Result<Decided<C::Reply>, Rejection> {
+    pub(crate) fn decide<C: Command>(&self, command: C) -> Result<Decided<C::Reply>, Rejection> {
         let moment = Moment {
             now: self.now,
             rules: &self.rules,
@@ -52,7 +52,7 @@ impl Given {
     }
 
     /// Lets it happen and returns the answer.
-    pub(super) fn when<C: Command>(&mut self, command: C) -> Result<C::Reply, Rejection> {
+    pub(crate) fn when<C: Command>(&mut self, command: C) -> Result<C::Reply, Rejection> {
         let decided = self.decide(command)?;
         assert_eq!(
             decided.events.is_empty(),
@@ -66,7 +66,7 @@ impl Given {
     }
 
     /// Adds an event, as read back from a journal.
-    pub(super) fn happened(&mut self, event: Event) {
+    pub(crate) fn happened(&mut self, event: Event) {
         let recorded = Recorded {
             at: self.now,
             event,
@@ -78,7 +78,7 @@ impl Given {
         self.state.apply(self.state.sequence() + 1, read).unwrap();
     }
 
-    pub(super) fn check(&self, admin_id: &str, path: &str, action: &str) -> CheckAnswer {
+    pub(crate) fn check(&self, admin_id: &str, path: &str, action: &str) -> CheckAnswer {
         self.decide(CheckPermission {
             check: check(admin_id, path, action),
             explain: true,
@@ -88,7 +88,7 @@ impl Given {
     }
 }
 
-pub(super) fn check(admin_id: &str, path: &str, action: &str) -> Check {
+pub(crate) fn check(admin_id: &str, path: &str, action: &str) -> Check {
     Check {
         admin_id: admin(admin_id),
         path: Path::parse(path).unwrap(),
@@ -97,20 +97,20 @@ pub(super) fn check(admin_id: &str, path: &str, action: &str) -> Check {
     }
 }
 
-pub(super) fn admin(text: &str) -> AdminId {
+pub(crate) fn admin(text: &str) -> AdminId {
     AdminId::parse(text).unwrap()
 }
 
-pub(super) fn capability(text: &str) -> Capability {
+pub(crate) fn capability(text: &str) -> Capability {
     Capability::parse(text).unwrap()
 }
 
-pub(super) fn role_id() -> RoleId {
+pub(crate) fn role_id() -> RoleId {
     RoleId::fresh(tick())
 }
 
 /// A permanent override: `path:action`.
-pub(super) fn rule(admin_id: &str, effect: Effect, what: &str) -> CreateOverride {
+pub(crate) fn rule(admin_id: &str, effect: Effect, what: &str) -> CreateOverride {
     let (path, action) = what.rsplit_once(':').unwrap();
     CreateOverride {
         id: OverrideId::fresh(tick()),
@@ -125,7 +125,7 @@ pub(super) fn rule(admin_id: &str, effect: Effect, what: &str) -> CreateOverride
 }
 
 /// An override that is over so many seconds after [`START`].
-pub(super) fn rule_until(admin_id: &str, effect: Effect, what: &str, seconds: i64) -> CreateOverride {
+pub(crate) fn rule_until(admin_id: &str, effect: Effect, what: &str, seconds: i64) -> CreateOverride {
     CreateOverride {
         expiry: Expiry::At(START.plus_seconds(seconds)),
         ..rule(admin_id, effect, what)
