@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use countersign_actors::commands::{Call, Caller, PresentedToken};
+use countersign_actors::commands::{Access, Call, Caller, PresentedToken};
 use countersign_actors::id::{CustomerId, Jti};
-use countersign_actors::tenant::{Needed, Rejection};
+use countersign_actors::tenant::Rejection;
 use countersign_actors::token::hash::token_hash;
 use countersign_actors::token::{TokenKind, jwt};
 
@@ -66,17 +66,22 @@ impl Identity {
     /// That the caller is the operator.
     ///
     /// # Errors
-    /// 403 for the holder of a token.
-    pub fn require_operator(&self) -> Result<(), ApiError> {
-        match self.holder {
+    /// 403 for the holder of a live token, 401 for that of a dead one.
+    pub async fn require_operator(&self, app: &App) -> Result<(), ApiError> {
+        match self.own_customer() {
             None => Ok(()),
-            Some(_) => Err(Rejection::Forbidden { needed: Needed::Admin }.into()),
+            Some(own) => Ok(app.engine.check_access(own, self.call(Access::Admin)).await?),
         }
     }
 
     /// The kind of the token that the caller presented.
     pub fn presented_kind(&self) -> Option<TokenKind> {
         self.holder.as_ref().map(|holder| holder.token.kind)
+    }
+
+    /// The token that the caller presented.
+    pub fn presented(&self) -> Option<Jti> {
+        self.holder.as_ref().map(|holder| holder.token.jti)
     }
 
     /// The `token_hash` of the app token that the caller presented.

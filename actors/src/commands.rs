@@ -19,6 +19,8 @@ pub mod permissions;
 mod public_keys;
 mod revoke;
 mod rotate_signing_key;
+#[cfg(test)]
+mod testing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -298,8 +300,7 @@ pub(crate) fn presented_token<'a>(
         Dead::Suspended => Rejection::CustomerSuspended,
         Dead::Expired | Dead::Revoked => Rejection::InvalidCredential,
     })?;
-    let used = matches!(&token.details, Details::Override { event_id, .. } if state.decisions.get(event_id).is_some());
-    if used || !claims_match(state, token, &presented.payload) {
+    if state.decisions.is_used(token) || !claims_match(state, token, &presented.payload) {
         return Err(Rejection::InvalidCredential);
     }
     Ok(token)

@@ -275,6 +275,11 @@ impl Engine {
         slots
     }
 
+    /// Answers everyone who waits for revocations, and lets nobody wait from now on: a server that is to stop would wait for them.
+    pub fn stop_waiting(&self) {
+        self.inner.shared.feed.close();
+    }
+
     /// Refuses new commands, waits up to `limit` for those in flight, makes everything durable and stops all threads.
     /// Returns whether all that was in flight was answered in time.
     pub async fn shutdown(&self, limit: Duration) -> bool {

@@ -18,6 +18,8 @@ pub(crate) struct FeedWaiters {
 struct Waiting {
     by_customer: HashMap<CustomerId, (Arc<Notify>, usize)>,
     count: usize,
+    /// Nobody may wait any more.
+    closed: bool,
 }
 
 /// A place among the waiting; given back when dropped.
@@ -29,10 +31,10 @@ pub(crate) struct Waiter {
 }
 
 impl FeedWaiters {
-    /// A place among the waiting; `None` if there are as many as there may be.
+    /// A place among the waiting; `None` if there are as many as there may be, or nobody may wait any more.
     pub(crate) fn join(self: &Arc<Self>, customer: CustomerId) -> Option<Waiter> {
         let mut waiting = self.lock();
-        if waiting.count >= FEED_WAITERS_MAX {
+        if waiting.closed || waiting.count >= FEED_WAITERS_MAX {
             return None;
         }
         waiting.count += 1;
@@ -48,6 +50,15 @@ impl FeedWaiters {
     /// Tells those who wait for this customer that there is something new.
     pub(crate) fn wake(&self, customer: CustomerId) {
         if let Some((notify, _)) = self.lock().by_customer.get(&customer) {
+            notify.notify_waiters();
+        }
+    }
+
+    /// Tells all who wait that they have waited long enough, and lets nobody wait again.
+    pub(crate) fn close(&self) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        for (notify, _) in waiting.by_customer.values() {
             notify.notify_waiters();
         }
     }

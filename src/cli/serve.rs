@@ -45,8 +45,12 @@ async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     })?;
     let server = Server::bind(config, application(config, engine.clone()))?;
     let handle = server.handle();
+    // Who waits for revocations must not make the end wait.
+    let (stopping, failing) = (engine.clone(), engine.clone());
+    let server = server.on_stop(move || stopping.stop_waiting());
     let stopped_by_failure = rt::spawn(async move {
         let reason = failure.await.ok()?;
+        failing.stop_waiting();
         handle.stop(true).await;
         Some(reason)
     });

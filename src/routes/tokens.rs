@@ -115,15 +115,12 @@ pub async fn batch(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
             Err(error) => results.push(Some(Err(error))),
         }
     }
-    let mut decided = match commands.is_empty() {
-        true => Vec::new(),
-        false => {
-            app.engine
-                .execute(customer, identity.call(MintBatch { items: commands }))
-                .await?
-        }
-    }
-    .into_iter();
+    // Also without an item that could be minted: who may not mint is told so, and nothing else.
+    let mint = MintBatch {
+        items: commands,
+        presented: identity.presented(),
+    };
+    let mut decided = app.engine.execute(customer, identity.call(mint)).await?.into_iter();
     for result in results.iter_mut().filter(|result| result.is_none()) {
         let Some(decided) = decided.next() else { break };
         let signed = decided

@@ -70,7 +70,7 @@ impl<'a> TokenAnswer<'a> {
             jti: token.jti.to_string(),
             allowed_decisions: token.allowed_decisions,
             reason: token.reason.as_deref(),
-            status: token.status,
+            status: token.status.as_str(),
             expires_at: token.expires_at.seconds().to_rfc3339(),
         }
     }

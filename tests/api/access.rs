@@ -353,7 +353,7 @@ fn one_agent_is_not_another() {
 }
 
 /// The token with another header, claims or signature.
-fn forged(token: &str, change: impl FnOnce(&mut Value, &mut Value), sign: Option<&SigningKey>) -> String {
+pub(crate) fn forged(token: &str, change: impl FnOnce(&mut Value, &mut Value), sign: Option<&SigningKey>) -> String {
     let at = token.find("eyJ").unwrap();
     let (prefix, compact) = token.split_at(at);
     let parts: Vec<&str> = compact.split('.').collect();
@@ -514,4 +514,30 @@ fn a_credential_is_looked_at_before_the_body() {
     let body = json!({"agent_id": "x"});
     let answer = service.post_as(chain.token("agent"), "/tokens/subagent", &body);
     answer.refused(401, "unauthenticated", &[]);
+}
+
+#[test]
+fn a_caller_who_may_not_ask_about_tokens_learns_nothing_from_how_it_is_refused() {
+    let service = Service::credentialed();
+    let chain = admin(&service);
+    let agent = chain.token("agent");
+    for token in [agent, "qt_agent_x", "garbage"] {
+        for (path, body) in [
+            ("/tokens/introspect", json!({"token": token})),
+            ("/tokens/authorize", json!({"token": token, "action": "data:read:x"})),
+        ] {
+            service.post_as(agent, path, &body).refused(403, "forbidden", &[]);
+        }
+    }
+}
+
+#[test]
+fn a_dead_credential_is_401_where_only_the_operator_may_call() {
+    let service = Service::credentialed();
+    let chain = admin(&service);
+    let token = app_with(&service, &chain, &["*"]);
+    let list = || service.request("GET /customers", &[&format!("Authorization: Bearer {token}")], "");
+    list().refused(403, "forbidden", &[]);
+    service.advance(2 * DAY);
+    list().refused(401, "unauthenticated", &[]);
 }

@@ -8,14 +8,23 @@
     reason = "a test fails by panicking"
 )]
 
+mod batch;
+mod customers;
+mod decisions;
+mod feed;
 mod health;
+mod introspection;
 mod keys;
+mod lifecycle;
+mod look_up;
+mod sessions;
 mod tokens;
 
 mod access;
 mod concurrency;
 mod durability;
 mod go_client;
+mod idempotency;
 mod narrowing;
 mod requests;
 mod secrets;

@@ -1,6 +1,7 @@
 //! A running service, its restart, and short forms of what tests ask of it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,7 +13,9 @@ use countersign::config::Config;
 use countersign::server::Server;
 use countersign::service::{application, start_engine};
 use countersign_actors::clock::{Clock, ManualClock, UnixMillis};
+use countersign_actors::commands::Command;
 use countersign_actors::engine::Engine;
+use countersign_actors::id::CustomerId;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -130,6 +133,57 @@ impl Service {
     pub(crate) fn post_as(&self, credential: &str, path: &str, body: &Value) -> Answer {
         let authorization = format!("Authorization: Bearer {credential}");
         self.request(&format!("POST {path}"), &[JSON, &authorization], &body.to_string())
+    }
+
+    pub(crate) fn get_as(&self, credential: &str, path: &str) -> Answer {
+        self.request(
+            &format!("GET {path}"),
+            &[&format!("Authorization: Bearer {credential}")],
+            "",
+        )
+    }
+
+    /// Without a body if it is `null`.
+    pub(crate) fn delete(&self, path: &str, body: &Value) -> Answer {
+        match body {
+            Value::Null => self.request(&format!("DELETE {path}"), &[], ""),
+            body => self.request(&format!("DELETE {path}"), &[JSON], &body.to_string()),
+        }
+    }
+
+    /// With an idempotency key.
+    pub(crate) fn post_keyed(&self, key: &str, path: &str, body: &Value) -> Answer {
+        let key = format!("Idempotency-Key: {key}");
+        self.request(&format!("POST {path}"), &[JSON, &key], &body.to_string())
+    }
+
+    /// Whether introspection finds a token active.
+    #[track_caller]
+    pub(crate) fn is_active(&self, token: &str) -> bool {
+        let answer = self.posted("/tokens/introspect", &serde_json::json!({"token": token}));
+        if answer["active"] == false {
+            assert_eq!(answer, serde_json::json!({"active": false}));
+        }
+        answer["active"].as_bool().unwrap()
+    }
+
+    /// The journal's batches since the last start.
+    pub(crate) fn groups(&self) -> u64 {
+        self.running().engine.journal_status().groups
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.config.storage.data_dir
+    }
+
+    /// The answer of the engine itself.
+    pub(crate) fn ask<C: Command>(&self, customer: &str, command: C) -> C::Reply
+    where
+        C::Reply: std::fmt::Debug,
+    {
+        let customer = CustomerId::parse(customer).unwrap();
+        let asked = self.running().engine.manage(customer, command);
+        actix_web::rt::System::new().block_on(asked).unwrap()
     }
 
     /// The answer to a request that has to succeed, with [`ADMIN`] where there is one.

@@ -46,13 +46,13 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    fn of(state: &State, token: &Token, now: UnixMillis) -> Self {
-        match (state.liveness(token, now), &token.details) {
-            (Err(Dead::Revoked), _) => Self::Revoked,
-            (_, Details::Override { event_id, .. }) if state.decisions.get(event_id).is_some() => Self::Used,
-            (Err(Dead::Expired), _) => Self::Expired,
-            (Err(Dead::Suspended), _) => Self::Suspended,
-            (Ok(()), _) => Self::Active,
+    pub(super) fn of(state: &State, token: &Token, now: UnixMillis) -> Self {
+        match state.liveness(token, now) {
+            Err(Dead::Revoked) => Self::Revoked,
+            _ if state.decisions.is_used(token) => Self::Used,
+            Err(Dead::Expired) => Self::Expired,
+            Err(Dead::Suspended) => Self::Suspended,
+            Ok(()) => Self::Active,
         }
     }
 }
@@ -202,13 +202,10 @@ impl Command for ListRevocations {
     }
 
     fn decide(self, state: &State, _: &Moment<'_>) -> Result<Decided<Self::Reply>, Rejection> {
+        // A place that this customer has not reached is from before its erasure, or from a lost disk.
+        let after = if self.after > state.sequence() { 0 } else { self.after };
         Ok(Decided::answer(
-            state
-                .revocations
-                .after(self.after)
-                .take(FEED_PAGE_MAX)
-                .cloned()
-                .collect(),
+            state.revocations.after(after).take(FEED_PAGE_MAX).cloned().collect(),
         ))
     }
 }

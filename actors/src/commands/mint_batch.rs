@@ -1,9 +1,10 @@
 //! Many mints of one customer in one turn and one commit. Each stands for itself: one that is refused does not stop the others.
 
 use super::{Access, Command, Decided, MintAgent, MintBearer, MintOverride, MintSession, MintSubagent, Moment};
+use crate::id::Jti;
 use crate::tenant::idempotency::{Idempotency, IdempotencyRecord};
 use crate::tenant::{Rejection, State};
-use crate::token::{Scope, TokenGrant};
+use crate::token::{Scope, TokenGrant, TokenKind};
 
 /// One mint of a batch.
 #[derive(Clone, Debug)]
@@ -54,7 +55,11 @@ fn decide<C: Command<Reply = TokenGrant>>(
     state: &State,
     moment: &Moment<'_>,
 ) -> Result<Decided<TokenGrant>, Rejection> {
-    match key.map(|key| state.idempotency.consult(key)).transpose()?.flatten() {
+    match key
+        .map(|key| state.idempotency.consult(key, moment.now))
+        .transpose()?
+        .flatten()
+    {
         Some(outcome) => command.repeat(state, moment, outcome).map(Decided::answer),
         None => command.decide(state, moment),
     }
@@ -65,7 +70,17 @@ fn decide<C: Command<Reply = TokenGrant>>(
 pub struct MintBatch {
     /// The mints, each with its idempotency key if the batch has one.
     pub items: Vec<(BatchItem, Option<Idempotency>)>,
+    /// The token that the caller presented: what it has to be is asked even if there is no item to ask it of.
+    pub presented: Option<Jti>,
 }
+
+/// Every kind that mints others.
+const PARENTS: &[TokenKind] = &[
+    TokenKind::Bearer,
+    TokenKind::Agent,
+    TokenKind::Subagent,
+    TokenKind::Session,
+];
 
 impl Command for MintBatch {
     type Reply = Vec<Result<TokenGrant, Rejection>>;
@@ -75,7 +90,11 @@ impl Command for MintBatch {
         let mut accesses = self.items.iter().map(|(item, _)| item.access());
         match accesses.next() {
             Some(first) if accesses.all(|access| access == first) => first,
-            _ => Access::Scope(Scope::TokensMint),
+            None => Access::Mint {
+                parent: self.presented,
+                parent_kinds: PARENTS,
+            },
+            Some(_) => Access::Scope(Scope::TokensMint),
         }
     }
 

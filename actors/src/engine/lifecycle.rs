@@ -6,8 +6,8 @@ use super::Engine;
 use crate::clock::UnixMillis;
 use crate::commands::{
     Access, Active, Authenticate, Authorization, Authorize, Call, CountSelected, DecideEvent, Describe, EventFile,
-    FindEvent, FindOverrideSecret, Introspect, ListDescendants, ListLiveKinds, ListRevocations, Overview, RevokeMany,
-    RevokeToken, Taken,
+    FindEvent, FindOverrideSecret, Introspect, ListDescendants, ListLiveKinds, ListRevocations, Overview,
+    PresentedToken, RevokeMany, RevokeToken, Taken,
 };
 use crate::crypto::digest::{cosign, cosignature_is_valid};
 use crate::error::Failure;
@@ -16,7 +16,7 @@ use crate::limits::{FEED_WAIT_SECONDS_MAX, REVOKED_LISTED_MAX};
 use crate::tenant::Rejection;
 use crate::tenant::revocations::Revocation;
 use crate::token::jwt;
-use crate::token::{Decision, TokenKind};
+use crate::token::{Decision, Scope, TokenKind};
 
 /// What a cascade reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +52,17 @@ impl Engine {
     pub async fn cascade(&self, customer: CustomerId, call: Call<RevokeToken>) -> Result<Cascaded, Failure> {
         let root = call.command.jti;
         self.execute(customer, call).await?;
-        let mut cascaded = Cascaded {
+        let root_alone = || Cascaded {
             revoked_count: 1,
             revoked: vec![root],
         };
-        let mut after = None;
+        let (mut cascaded, mut after) = (root_alone(), None);
         loop {
             // The caller's own token may be among those that it revoked, so the rest is done in the operator's name.
-            let slice = self.manage(customer, ListDescendants { root, after }).await?;
+            let Some(slice) = self.manage(customer, ListDescendants { root, after }).await? else {
+                (cascaded, after) = (root_alone(), None);
+                continue;
+            };
             cascaded.revoked_count += slice.found.len();
             let room = REVOKED_LISTED_MAX.saturating_sub(cascaded.revoked.len());
             cascaded.revoked.extend(slice.found.into_iter().take(room));
@@ -101,8 +104,9 @@ impl Engine {
     /// # Errors
     /// As [`Engine::execute`], but never about the token.
     pub async fn introspect(&self, token: &str, call: Call<Option<CustomerId>>) -> Result<Option<Active>, Failure> {
-        let Some((customer, token, call)) = self.presented(token, call).await? else {
-            return Ok(None);
+        let (customer, token, call) = match self.presented(token, &call).await? {
+            Some((customer, token)) => (customer, token, call.map(|_| ())),
+            None => return self.may_ask(call).await.map(|()| None),
         };
         not_about_the_customer(self.execute(customer, call.map(|()| Introspect { token })).await, None)
     }
@@ -119,8 +123,9 @@ impl Engine {
         sensitivity_level: u8,
         call: Call<Option<CustomerId>>,
     ) -> Result<Authorization, Failure> {
-        let Some((customer, token, call)) = self.presented(token, call).await? else {
-            return Ok(Authorization::inactive());
+        let (customer, token, call) = match self.presented(token, &call).await? {
+            Some((customer, token)) => (customer, token, call.map(|_| ())),
+            None => return self.may_ask(call).await.map(|()| Authorization::inactive()),
         };
         let (action, resource) = (action.into(), resource.into());
         let command = Authorize {
@@ -140,8 +145,8 @@ impl Engine {
     async fn presented(
         &self,
         token: &str,
-        call: Call<Option<CustomerId>>,
-    ) -> Result<Option<(CustomerId, crate::commands::PresentedToken, Call<()>)>, Failure> {
+        call: &Call<Option<CustomerId>>,
+    ) -> Result<Option<(CustomerId, PresentedToken)>, Failure> {
         let Ok(presented) = jwt::parse(token) else {
             return Ok(None);
         };
@@ -150,9 +155,20 @@ impl Engine {
             return Ok(None);
         }
         match self.verify(token, &presented).await {
-            Ok(token) => Ok(Some((customer, token, call.map(|_| ())))),
+            Ok(token) => Ok(Some((customer, token))),
             Err(Failure::Rejected(_)) => Ok(None),
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Whether the caller may ask about tokens at all, also about one that no tenant has to be asked about.
+    async fn may_ask(&self, call: Call<Option<CustomerId>>) -> Result<(), Failure> {
+        match call.command {
+            Some(own) => {
+                let access = Access::Scope(Scope::TokensRead);
+                self.check_access(own, call.map(|_| access)).await
+            }
+            None => Ok(()),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rejection::StandingDecision;
+use super::tokens::{Details, Token};
 use crate::clock::UnixMillis;
 use crate::id::{EventId, Jti};
 use crate::limits::DECISIONS_KEPT_SECONDS;
@@ -48,6 +49,11 @@ impl Decisions {
         })
     }
 
+    /// Whether this is an override token whose event is decided, with it or with another.
+    pub fn is_used(&self, token: &Token) -> bool {
+        matches!(&token.details, Details::Override { event_id, .. } if self.get(event_id).is_some())
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.by_event.len()
@@ -58,11 +64,15 @@ impl Decisions {
         self.by_event.is_empty()
     }
 
-    /// Adds a decision. `false`, and nothing changes, if the event has one.
+    /// Adds a decision. `false`, and nothing changes, if the event has one that was not kept long enough yet: when a journal is
+    /// read back, nothing has been forgotten in between.
     #[must_use]
     pub(super) fn insert(&mut self, event_id: EventId, record: DecisionRecord) -> bool {
-        if self.by_event.contains_key(&event_id) {
-            return false;
+        if let Some(known) = self.by_event.get(&event_id) {
+            if record.decided_at < known.decided_at.plus_seconds(DECISIONS_KEPT_SECONDS) {
+                return false;
+            }
+            self.by_age.remove(&(known.decided_at, event_id.clone()));
         }
         self.by_age.insert((record.decided_at, event_id.clone()));
         self.by_event.insert(event_id, record);

@@ -104,10 +104,25 @@ impl IdempotencyRecord {
     }
 }
 
+/// A record as memory keeps it.
+#[derive(Debug)]
+struct Kept {
+    at: UnixMillis,
+    request: Digest,
+    outcome: Outcome,
+}
+
+impl Kept {
+    /// Whether it is over a day old: then it is as good as forgotten, even if it is still here.
+    fn is_over(&self, now: UnixMillis) -> bool {
+        self.at.plus_seconds(IDEMPOTENCY_SECONDS) <= now
+    }
+}
+
 /// A tenant's records of the last day.
 #[derive(Debug, Default)]
 pub struct IdempotencyRecords {
-    by_scope: BTreeMap<Digest, (Digest, Outcome)>,
+    by_scope: BTreeMap<Digest, Kept>,
     by_age: VecDeque<(UnixMillis, Digest)>,
 }
 
@@ -117,10 +132,11 @@ impl IdempotencyRecords {
     /// # Errors
     /// [`Rejection::IdempotencyMismatch`] if the first was for something else, [`Rejection::IdempotencyLimit`] if this would be the
     /// first and there is no room for its record.
-    pub fn consult(&self, key: &Idempotency) -> Result<Option<&Outcome>, Rejection> {
+    pub fn consult(&self, key: &Idempotency, now: UnixMillis) -> Result<Option<&Outcome>, Rejection> {
         match self.by_scope.get(&key.scope) {
-            Some((known, _)) if *known != key.request => Err(Rejection::IdempotencyMismatch),
-            Some((_, outcome)) => Ok(Some(outcome)),
+            Some(known) if known.is_over(now) => Ok(None),
+            Some(known) if known.request != key.request => Err(Rejection::IdempotencyMismatch),
+            Some(known) => Ok(Some(&known.outcome)),
             None if self.by_scope.len() >= IDEMPOTENCY_RECORDS_MAX => Err(Rejection::IdempotencyLimit),
             None => Ok(None),
         }
@@ -137,8 +153,13 @@ impl IdempotencyRecords {
     }
 
     pub(super) fn insert(&mut self, at: UnixMillis, record: IdempotencyRecord) {
-        self.by_age.push_back((at, record.scope));
-        self.by_scope.insert(record.scope, (record.request, record.outcome));
+        let IdempotencyRecord {
+            scope,
+            request,
+            outcome,
+        } = record;
+        self.by_age.push_back((at, scope));
+        self.by_scope.insert(scope, Kept { at, request, outcome });
     }
 
     /// Forgets up to `at_most` records that are over a day old.
@@ -146,7 +167,10 @@ impl IdempotencyRecords {
         for _ in 0..at_most {
             match self.by_age.front() {
                 Some((at, scope)) if at.plus_seconds(IDEMPOTENCY_SECONDS) <= now => {
-                    self.by_scope.remove(scope);
+                    // The key may have been used again since.
+                    if self.by_scope.get(scope).is_some_and(|kept| kept.is_over(now)) {
+                        self.by_scope.remove(scope);
+                    }
                     self.by_age.pop_front();
                 }
                 _ => break,

@@ -93,17 +93,25 @@ impl Keys {
         self.any_revoked && self.get(kid).is_some_and(|key| key.revoked)
     }
 
-    /// Revokes a key. One that was published and waits takes over at once. `false` if there is no such key.
+    /// Revokes a key. One that was published and waits takes over at once; if it is the one that waits, the active one signs on.
+    /// `false` if there is no such key.
     #[must_use]
     pub(super) fn revoke(&mut self, kid: KeyId, at: UnixMillis) -> bool {
-        let was_active = self.active(at).is_some_and(|active| active.kid == kid);
+        let active = self.active(at).map(|key| key.kid);
         let waiting = self.upcoming(at).map(|key| key.kid);
         let Some(key) = self.get_mut(kid) else { return false };
         key.revoked = true;
         key.signs_until = Some(key.signs_until.map_or(at, |until| until.min(at)));
         self.any_revoked = true;
-        if was_active && let Some(waiting) = waiting {
+        if active == Some(kid)
+            && let Some(waiting) = waiting
+        {
             self.promote(waiting, at);
+        }
+        if waiting == Some(kid)
+            && let Some(active) = active.and_then(|active| self.get_mut(active))
+        {
+            active.signs_until = None;
         }
         true
     }

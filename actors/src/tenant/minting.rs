@@ -6,7 +6,7 @@ use super::audit::AuditDraft;
 use super::event::{Event, Mint, MintDetails};
 use super::idempotency::Outcome;
 use super::rejection::Rejection;
-use super::state::State;
+use super::state::{Dead, State};
 use super::tokens::Token;
 use crate::clock::UnixSeconds;
 use crate::commands::{Decided, Moment};
@@ -111,16 +111,20 @@ pub(crate) fn ttl_seconds(kind: TokenKind, requested: Option<u32>, default: Opti
 /// The grant of a token that an earlier call with the same idempotency key minted.
 ///
 /// # Errors
-/// [`Rejection::IdempotentResultGone`] if the token, or the key that signs it, is no longer in force.
+/// [`Rejection::IdempotentResultGone`] if the token, or the key that signs it, is no longer in force,
+/// [`Rejection::CustomerSuspended`] if it only rests.
 pub(crate) fn granted_again(state: &State, moment: &Moment<'_>, outcome: &Outcome) -> Result<TokenGrant, Rejection> {
     let Outcome::Minted(jti) = outcome else {
         return Err(Rejection::IdempotentResultGone);
     };
-    let live = state
-        .tokens
-        .get(*jti)
-        .filter(|token| state.liveness(token, moment.now).is_ok());
-    let token = live.ok_or(Rejection::IdempotentResultGone)?;
+    let token = state.tokens.get(*jti).ok_or(Rejection::IdempotentResultGone)?;
+    state.liveness(token, moment.now).map_err(|dead| match dead {
+        Dead::Suspended => Rejection::CustomerSuspended,
+        Dead::Expired | Dead::Revoked => Rejection::IdempotentResultGone,
+    })?;
+    if state.decisions.is_used(token) {
+        return Err(Rejection::IdempotentResultGone);
+    }
     let key = state
         .vault
         .signing_key(token.kid)

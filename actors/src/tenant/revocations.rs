@@ -76,7 +76,8 @@ impl Revocations {
     pub(super) fn insert(&mut self, revocation: Revocation, relevant_until: Option<UnixSeconds>) {
         let sequence = revocation.sequence;
         let until = match &revocation.target {
-            Target::Token { .. } | Target::Key(_) => relevant_until.unwrap_or_default(),
+            // Not from before it happened: a key may have been stolen that signed nothing here.
+            Target::Token { .. } | Target::Key(_) => relevant_until.unwrap_or_default().max(revocation.at.seconds()),
             Target::Agent(agent_id) => {
                 self.agents.insert(agent_id.clone(), sequence);
                 longest_from(revocation.at, TokenKind::Agent)

@@ -226,7 +226,7 @@ impl Tenant {
         };
         // Only now: what a key was used for is nothing to tell a caller who may not make the call.
         if let Some(outcome) = idempotency
-            .map(|key| self.state.idempotency.consult(&key))
+            .map(|key| self.state.idempotency.consult(&key, now))
             .transpose()?
             .flatten()
         {
@@ -273,6 +273,7 @@ impl Tenant {
             ..
         } = decided;
         let first_sequence = self.state.sequence() + 1;
+        let happened = events.len();
         if let Some((key, outcome)) = origin.idempotency.zip(outcome) {
             records = vec![Some(IdempotencyRecord::of(key, outcome))];
         }
@@ -288,6 +289,8 @@ impl Tenant {
             }
         }
         side.extend(rows.iter().map(RowChange::row));
+        // A turn that makes many forgets as many, or else a customer who mints in batches would fill up with what has expired.
+        self.garbage.extend(self.state.purge(origin.now, happened));
         let kept = self.garbage.len().saturating_sub(GARBAGE_PER_APPEND_MAX);
         side.extend(self.garbage.split_off(kept).iter().map(RowChange::row));
         let revoked_by = self

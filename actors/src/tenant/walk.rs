@@ -16,17 +16,20 @@ pub struct Slice<T> {
 }
 
 /// The unexpired tokens derived from `root`, parents before their children, `root` not among them. `after` is where the last slice
-/// ended; a walk whose place has been forgotten meanwhile ends, for whatever came after it has expired too.
-pub fn descendants(state: &State, root: Jti, after: Option<Jti>, now: UnixMillis) -> Slice<Jti> {
+/// ended; `None` if that has expired and been forgotten meanwhile, so that the walk has to begin anew.
+pub fn descendants(state: &State, root: Jti, after: Option<Jti>, now: UnixMillis) -> Option<Slice<Jti>> {
     let mut slice = Slice {
         found: Vec::new(),
         next: None,
     };
-    let place = state.tokens.get(root).zip(state.tokens.get(after.unwrap_or(root)));
-    let Some((root, mut current)) = place else { return slice };
+    // With the root everything below it has expired.
+    let Some(root) = state.tokens.get(root) else {
+        return Some(slice);
+    };
+    let mut current = after.map_or(Some(root), |after| state.tokens.get(after))?;
     for _ in 0..WALKED_PER_TURN_MAX {
         let Some(next) = state.tokens.next_in_subtree(root, current) else {
-            return slice;
+            return Some(slice);
         };
         if !next.is_expired(now) {
             slice.found.push(next.jti);
@@ -34,7 +37,7 @@ pub fn descendants(state: &State, root: Jti, after: Option<Jti>, now: UnixMillis
         current = next;
     }
     slice.next = Some(current.jti);
-    slice
+    Some(slice)
 }
 
 /// The tokens after `after`, in the order of their identifiers, for which `pick` finds something; at most `at_most` of them.

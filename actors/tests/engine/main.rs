@@ -2,6 +2,8 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod faults;
+mod later;
+mod narrowing;
 mod support;
 
 use std::time::Duration;
