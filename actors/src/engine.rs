@@ -1,5 +1,6 @@
 //! The engine: what an embedding program, or the HTTP edge, holds.
 
+mod audit;
 mod lifecycle;
 mod mint;
 mod reading;
@@ -14,6 +15,7 @@ use actix::Addr;
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
+pub use audit::{AuditCursor, AuditQuery, AuditSlice};
 pub use lifecycle::{Cascaded, Cosigned};
 pub use mint::{Minted, NewApp};
 pub use reading::{AuditPage, PageError};

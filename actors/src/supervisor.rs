@@ -22,7 +22,7 @@ use crate::tenant::turn::{Job, Shared, Tenant};
 /// How often a supervisor looks for idle tenants.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tokens from which a state is dropped off the shard's thread, where it could be felt.
+/// Tokens and overrides from which a state is dropped off the shard's thread, where it could be felt.
 const DROPPED_ELSEWHERE_TOKENS: usize = 10_000;
 
 /// When tenants leave memory.
@@ -288,7 +288,7 @@ fn refuse_all(jobs: Waiting, failure: &Failure) {
 
 /// Freeing a large state takes long enough to be felt by the shard's other tenants.
 fn drop_elsewhere(state: Box<State>) {
-    if state.tokens.len() >= DROPPED_ELSEWHERE_TOKENS {
+    if state.tokens.len() + state.permissions.override_count() >= DROPPED_ELSEWHERE_TOKENS {
         // Without a thread it is freed here after all: the closure is dropped with the error.
         drop(
             std::thread::Builder::new()

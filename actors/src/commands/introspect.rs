@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Access, Command, Decided, Moment, PresentedToken, presented_token};
 use crate::rbac::{Policy, Verdict, evaluate};
+use crate::tenant::agent_denial::denies_agent;
 use crate::tenant::tokens::{Details, Token};
 use crate::tenant::{Rejection, State};
 use crate::token::{Scope, TokenKind};
@@ -97,6 +98,15 @@ impl Command for Authorize {
             let reason = "tokens of this kind carry no policy";
             return Ok(Decided::answer(Authorization::refused("token_type", reason)));
         };
+        // A stopped agent stops at once, and so does what it minted: its token need not be issued anew.
+        let agents = state.tokens.lineage(token).filter_map(|token| token.details.agent());
+        let agent_ids = agents.map(|agent| &agent.agent_id);
+        if let Some(denial) = denies_agent(state, agent_ids, &self.action, Some(&self.resource), moment.now) {
+            return Ok(Decided::answer(Authorization {
+                pattern: Some(denial.matched_path.as_str().into()),
+                ..Authorization::refused("override_deny", "an override denies it to the agent or to one above it")
+            }));
+        }
         let verdict = evaluate(policy, &self.action, &self.resource, self.sensitivity_level);
         Ok(Decided::answer(Authorization::from(verdict)))
     }

@@ -3,19 +3,22 @@
 //! A turn is synchronous and short. Memory may run ahead of the disk, but nothing leaves the tenant before what it was decided
 //! on is durable: grants, refusals and reads alike.
 
+mod aside;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::audit::{AuditDraft, AuditEntry};
 use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
+use super::notes::NoteMeter;
+use super::origin::Origin;
 use super::recovery::Restored;
 use super::rows::RowChange;
 use super::state::State;
 use super::vault::VaultChange;
-use crate::clock::{Clock, UnixMillis, prefixed_id};
+use crate::clock::{Clock, UnixMillis};
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
@@ -93,6 +96,13 @@ pub(crate) trait Job: Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) String);
 
+/// What cannot be written must not be applied either.
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A command and where its answer goes.
 pub(crate) struct CommandJob<C: Command> {
     pub(crate) call: Call<C>,
@@ -120,26 +130,6 @@ struct Progress {
     refused: AtomicBool,
 }
 
-/// Where a decision comes from.
-struct Origin<'a> {
-    now: UnixMillis,
-    caller: &'a Caller,
-    request_id: Option<Arc<str>>,
-    idempotency: Option<Idempotency>,
-}
-
-impl Origin<'_> {
-    /// The rows of the audit's entries about what happened from `sequence` on.
-    fn audit_rows(&self, drafts: Vec<AuditDraft>, sequence: u64) -> Result<Vec<SideChange>, Fault> {
-        let row = |draft| {
-            let id = prefixed_id("aud_", self.now);
-            AuditEntry::of(draft, id, self.now, self.caller, self.request_id.clone()).row(sequence)
-        };
-        let rows: Result<Vec<_>, _> = drafts.into_iter().map(row).collect();
-        rows.map_err(|error| Fault(error.to_string()))
-    }
-}
-
 /// A customer's state with its place in the journal.
 pub(crate) struct Tenant {
     state: State,
@@ -147,6 +137,7 @@ pub(crate) struct Tenant {
     shared: Arc<Shared>,
     appended: u64,
     progress: Arc<Progress>,
+    notes: NoteMeter,
     /// Rows that nobody needs any more; they go with the next append.
     garbage: Vec<RowChange>,
 }
@@ -160,6 +151,7 @@ impl Tenant {
             shared,
             appended: 0,
             progress: Arc::default(),
+            notes: NoteMeter::default(),
             garbage,
         }
     }
@@ -190,7 +182,16 @@ impl Tenant {
         } = call;
         match self.decide(&caller, idempotency, command, now) {
             Err(rejection) => self.answer(pending, Err(Failure::Rejected(rejection))),
-            Ok(decided) if decided.changes_nothing() => self.answer(pending, Ok(decided.reply)),
+            Ok(decided) if decided.changes_nothing() => {
+                self.answer(pending, Ok(decided.reply));
+                let origin = Origin {
+                    now,
+                    caller: &caller,
+                    request_id,
+                    idempotency: None,
+                };
+                self.note(decided.notes, &origin)?;
+            }
             Ok(_) if self.shared.journal.is_storage_low() => {
                 pending.complete(Err(Failure::Overloaded(Overload::StorageLow)));
             }
@@ -204,7 +205,7 @@ impl Tenant {
                 self.record(decided, origin, pending)?;
             }
         }
-        Ok(())
+        self.purge_overrides(now)
     }
 
     fn decide<C: Command>(
@@ -269,6 +270,7 @@ impl Tenant {
             outcome,
             mut records,
             reply,
+            ..
         } = decided;
         let first_sequence = self.state.sequence() + 1;
         let happened = events.len();
