@@ -20,7 +20,7 @@ mod public_keys;
 mod revoke;
 mod rotate_signing_key;
 #[cfg(test)]
-mod testing;
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

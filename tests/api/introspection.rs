@@ -54,6 +54,9 @@ fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
     answer[name].as_str().unwrap()
 }
 
+/// A change to a token's claims.
+type Change<'a> = Box<dyn Fn(&mut Value) + 'a>;
+
 #[test]
 fn an_active_token_is_answered_with_its_claims_as_they_were_signed() {
     let mut service = Service::start();
@@ -407,7 +410,7 @@ fn what_a_stolen_key_signs_is_worth_nothing_unless_it_is_what_was_recorded() {
             service.is_active(&same),
             "{kind}: the record's own claims are its claims"
         );
-        let changes: Vec<(&str, Box<dyn Fn(&mut Value)>)> = vec![
+        let changes: Vec<(&str, Change<'_>)> = vec![
             (
                 "later exp",
                 Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() + 1)),

@@ -78,7 +78,7 @@ impl Command for CountEvents {
 mod tests {
     use super::*;
     use crate::commands::RevokeToken;
-    use crate::commands::testing::{Given, HOUR, jti};
+    use crate::commands::tests::{Given, HOUR, jti};
 
     fn count(session: u128, count: u32) -> CountEvents {
         CountEvents {

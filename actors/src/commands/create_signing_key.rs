@@ -59,7 +59,7 @@ impl Command for CreateSigningKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, kid, new_key, override_secret};
+    use crate::commands::tests::{Given, kid, new_key, override_secret};
     use crate::commands::{RevokeMany, Selector};
 
     fn create(number: u128) -> CreateSigningKey {

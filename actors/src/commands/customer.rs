@@ -105,7 +105,7 @@ impl Command for ListLiveKinds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, event_id, jti};
+    use crate::commands::tests::{Given, event_id, jti};
     use crate::commands::{CountEvents, MintOverride};
     use crate::token::DecisionSet;
 

@@ -216,7 +216,7 @@ impl Command for FindOverrideSecret {
 mod tests {
     use super::*;
     use crate::commands::RevokeToken;
-    use crate::commands::testing::{Given, event_id, jti};
+    use crate::commands::tests::{Given, event_id, jti};
     use crate::tenant::event::MintDetails;
 
     fn decide(event: &str, token: u128, decision: Decision) -> DecideEvent {

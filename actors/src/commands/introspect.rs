@@ -134,7 +134,7 @@ fn policy_of<'a>(state: &'a State, token: &'a Token) -> Option<&'a Policy> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, event_id, jti, kid};
+    use crate::commands::tests::{Given, event_id, jti, kid};
     use crate::commands::{DecideEvent, SetSuspended};
     use crate::id::KeyId;
     use crate::token::Decision;

@@ -80,7 +80,7 @@ impl Command for MintAgent {
 mod tests {
     use super::*;
     use crate::commands::RevokeToken;
-    use crate::commands::testing::{Given, agent_id, jti};
+    use crate::commands::tests::{Given, agent_id, jti};
     use crate::tenant::event::Event;
 
     fn agent(bearer: u128, ttl_hours: Option<u32>) -> MintAgent {

@@ -97,7 +97,7 @@ impl Command for MintBearer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, jti};
+    use crate::commands::tests::{Given, jti};
 
     fn bearer(parent: BearerParent) -> MintBearer {
         MintBearer {

@@ -89,7 +89,7 @@ impl Command for MintOverride {
 mod tests {
     use super::*;
     use crate::commands::DecideEvent;
-    use crate::commands::testing::{Given, event_id, jti};
+    use crate::commands::tests::{Given, event_id, jti};
     use crate::token::Decision;
 
     fn flag(event: &str, parent: Option<u128>) -> MintOverride {

@@ -97,7 +97,7 @@ impl Command for MintSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, jti};
+    use crate::commands::tests::{Given, jti};
 
     fn session(parent: u128, parent_type: SessionParent, max_events: Option<u32>) -> MintSession {
         let session_id = SessionId::parse("s").unwrap();

@@ -86,7 +86,7 @@ impl Command for MintSubagent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, agent_id, jti};
+    use crate::commands::tests::{Given, agent_id, jti};
     use crate::rbac::Pattern;
 
     fn subagent(number: u128, parent: u128, rbac: PolicyRequest) -> MintSubagent {

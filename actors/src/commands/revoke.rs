@@ -209,7 +209,7 @@ impl Command for CountSelected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, agent_id, jti, kid};
+    use crate::commands::tests::{Given, agent_id, jti, kid};
 
     fn live(given: &Given) -> Vec<u128> {
         let is_live = |n: &u128| {

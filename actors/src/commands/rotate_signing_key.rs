@@ -159,7 +159,7 @@ impl Command for RotateSigningKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::testing::{Given, kid, new_key};
+    use crate::commands::tests::{Given, kid, new_key};
 
     fn rotate(of: u128, immediate: bool) -> RotateSigningKey {
         RotateSigningKey {

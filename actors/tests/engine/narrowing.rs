@@ -61,11 +61,7 @@ async fn hostile_narrowing_is_refused_and_its_tenant_and_neighbours_go_on() {
             other => panic!("{other:?}"),
         };
         assert!(
-            refused
-                .map_err(escalation)
-                .err()
-                .expect("it is refused")
-                .contains("too much work")
+            escalation(refused.expect_err("it is refused")).contains("too much work")
         );
         assert!(own.is_ok() && beside.is_ok());
     }
