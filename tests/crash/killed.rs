@@ -11,19 +11,19 @@ use crate::program::{Program, countersign};
 const ROUNDS: u64 = 20;
 const CUSTOMERS: usize = 6;
 
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
 /// Marsaglia's xorshift64: enough to choose moments that can be chosen again.
-fn next(state: &mut u64) -> u64 {
+pub(crate) fn next(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
     *state
 }
 
-fn start(data: &Path, log: &Path) -> Program {
+pub(crate) fn start(data: &Path, log: &Path) -> Program {
     let mut command = countersign(data);
     command.stderr(File::options().append(true).create(true).open(log).unwrap());
     Program::start(command)

@@ -9,6 +9,7 @@
 #[path = "../common/client.rs"]
 mod client;
 mod killed;
+mod life;
 mod load;
 #[path = "../common/program.rs"]
 mod program;

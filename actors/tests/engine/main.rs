@@ -1,8 +1,15 @@
 //! The engine from outside: what is answered is durable, tenants come and go, and one tenant's fault is its own.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod faults;
 mod later;
+mod lifecycle;
+mod model;
 mod narrowing;
 mod support;
 

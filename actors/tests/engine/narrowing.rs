@@ -60,9 +60,7 @@ async fn hostile_narrowing_is_refused_and_its_tenant_and_neighbours_go_on() {
             }) => message,
             other => panic!("{other:?}"),
         };
-        assert!(
-            escalation(refused.expect_err("it is refused")).contains("too much work")
-        );
+        assert!(escalation(refused.expect_err("it is refused")).contains("too much work"));
         assert!(own.is_ok() && beside.is_ok());
     }
 }

@@ -38,13 +38,17 @@ impl Fixture {
 
     /// Stops the engine and starts another on the same directory.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(|_| {}).await
+    }
+
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut EngineOptions)) -> Self {
         let Self { dir, clock, engine } = self;
         assert!(
             engine.shutdown(Duration::from_secs(30)).await,
             "everything in flight is answered"
         );
         drop(engine);
-        let engine = start(dir.path(), &clock, |_| {});
+        let engine = start(dir.path(), &clock, change);
         Self { dir, clock, engine }
     }
 }
