@@ -112,6 +112,8 @@ pub struct Health {
     pub journal_failed: Option<String>,
     /// Whether the disk is nearly full; reads go on.
     pub storage_low: bool,
+    /// Whether the wall clock has jumped far forward: nothing is forgotten until somebody vouches for it.
+    pub clock_jumped: bool,
     /// Whether the engine is shutting down.
     pub draining: bool,
     /// Commands in flight.
@@ -255,10 +257,17 @@ impl Engine {
         Health {
             journal_failed: status.failed,
             storage_low: status.storage_low,
+            clock_jumped: self.inner.shared.watch.has_jumped(),
             draining: self.inner.draining.load(Ordering::Acquire),
             in_flight: self.inner.permits.in_flight(),
             refused: self.inner.permits.refused(),
         }
+    }
+
+    /// Vouches for the wall clock after it has jumped far forward: what it says has expired may be forgotten again.
+    pub fn confirm_clock(&self) {
+        tracing::warn!("the wall clock is vouched for: what it says has expired is forgotten again");
+        self.inner.shared.watch.confirm();
     }
 
     /// The journal's counters.

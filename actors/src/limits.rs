@@ -132,3 +132,5 @@ pub const DECISIONS_AUDITED_PER_MINUTE_MAX: u32 = 600;
 pub const AUDIT_ROWS_READ_MAX: usize = 2_000;
 /// Seconds for which a client may use what it resolved, at most: it does not see changes meanwhile.
 pub const RESOLUTION_SECONDS_MAX: i64 = 60;
+/// Milliseconds that the wall clock may run ahead of the monotonic one before nothing is forgotten any more.
+pub const CLOCK_JUMP_MILLIS_MAX: i64 = 3_600_000;

@@ -126,7 +126,8 @@ impl TenantSupervisor {
     fn activate(&mut self, customer: CustomerId, waiting: Waiting, create: bool, supervisor: &Addr<Self>) {
         self.slots.insert(customer, Slot::Activating { waiting });
         let supervisor = supervisor.clone();
-        let recovering = Recovering::new(customer, self.shared.clock.now(), move |recovered| {
+        let may_forget = !self.shared.watch.has_jumped();
+        let recovering = Recovering::new(customer, self.shared.clock.now(), may_forget, move |recovered| {
             supervisor.do_send(Activated { customer, recovered });
         });
         self.shared.journal.recover(customer, create, Box::new(recovering));
@@ -365,7 +366,7 @@ mod tests {
     use actix::System;
 
     use super::*;
-    use crate::clock::{SystemClock, fresh_uuid};
+    use crate::clock::{Clock, ClockWatch, SystemClock, fresh_uuid};
     use crate::commands::Rules;
     use crate::journal::{FaultyStore, Journal, JournalOptions};
     use crate::tenant::turn::Fault;
@@ -388,9 +389,11 @@ mod tests {
     fn late_news_of_a_passivation_leaves_a_later_activation_alone() {
         let (journal, threads) =
             Journal::with_store(FaultyStore::new(), JournalOptions::default()).expect("a journal in memory");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let shared = Arc::new(Shared {
             journal,
-            clock: Arc::new(SystemClock),
+            watch: ClockWatch::new(Arc::clone(&clock)),
+            clock,
             rules: Rules::default(),
             feed: Arc::default(),
         });

@@ -8,6 +8,7 @@ use actix::{Actor, Addr, Arbiter, System};
 use quick_cache::sync::Cache;
 
 use super::{EngineOptions, Inner};
+use crate::clock::ClockWatch;
 use crate::crypto::CryptoError;
 use crate::crypto::keys::warm_up;
 use crate::data_dir::{DataDir, DataDirError};
@@ -94,6 +95,7 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
     };
     let shared = Arc::new(Shared {
         journal,
+        watch: ClockWatch::new(Arc::clone(&options.clock)),
         clock: options.clock,
         rules: options.rules,
         feed: Arc::default(),

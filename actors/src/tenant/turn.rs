@@ -18,7 +18,7 @@ use super::recovery::Restored;
 use super::rows::RowChange;
 use super::state::State;
 use super::vault::VaultChange;
-use crate::clock::{Clock, UnixMillis};
+use crate::clock::{Clock, ClockWatch, UnixMillis};
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
@@ -31,6 +31,7 @@ use crate::tenant::Rejection;
 pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) watch: ClockWatch,
     pub(crate) rules: Rules,
     pub(crate) feed: Arc<FeedWaiters>,
 }
@@ -173,7 +174,7 @@ impl Tenant {
             return Err(Fault("the journal refused an append".to_owned()));
         }
         let now = self.state.now(self.shared.clock.now());
-        self.garbage.extend(self.state.purge(now, PURGED_PER_TURN_MAX));
+        self.forget(now, PURGED_PER_TURN_MAX);
         let Call {
             caller,
             request_id,
@@ -206,6 +207,13 @@ impl Tenant {
             }
         }
         self.purge_overrides(now)
+    }
+
+    /// Forgets what nobody needs any more, unless the clock that says so cannot be trusted.
+    fn forget(&mut self, now: UnixMillis, at_most: usize) {
+        if !self.shared.watch.has_jumped() {
+            self.garbage.extend(self.state.purge(now, at_most));
+        }
     }
 
     fn decide<C: Command>(
@@ -290,7 +298,7 @@ impl Tenant {
         }
         side.extend(rows.iter().map(RowChange::row));
         // A turn that makes many forgets as many, or else a customer who mints in batches would fill up with what has expired.
-        self.garbage.extend(self.state.purge(origin.now, happened));
+        self.forget(origin.now, happened);
         let kept = self.garbage.len().saturating_sub(GARBAGE_PER_APPEND_MAX);
         side.extend(self.garbage.split_off(kept).iter().map(RowChange::row));
         let revoked_by = self

@@ -39,7 +39,7 @@ impl Tenant {
     /// A small step of forgetting overrides that expired long ago: part of a turn, after its answer, so that it disturbs nobody.
     pub(super) fn purge_overrides(&mut self, now: UnixMillis) -> Result<(), Fault> {
         let is_due = self.state.permissions.forgotten(now).next().is_some();
-        if !is_due || self.shared.journal.is_storage_low() {
+        if !is_due || self.shared.journal.is_storage_low() || self.shared.watch.has_jumped() {
             return Ok(());
         }
         let origin = Origin {
