@@ -15,7 +15,10 @@ use countersign_actors::clock::{Clock, SystemClock};
 use countersign_actors::{TokenKind, keys_of_jwks, verify_offline};
 
 const README: &str = include_str!("../README.md");
-const ROUTES: &str = concat!(include_str!("../src/routes.rs"), include_str!("../src/routes/permissions.rs"));
+const ROUTES: &str = concat!(
+    include_str!("../src/routes.rs"),
+    include_str!("../src/routes/permissions.rs")
+);
 const SERVE: &str = "cargo run --release\n";
 const BOOTSTRAP: &str = "cargo run --release --quiet -- bootstrap";
 const ADDRESS: &str = "http://127.0.0.1:8001";
@@ -147,7 +150,10 @@ fn the_walk_ends_with_a_verified_agent_token_and_can_be_repeated() {
         assert!(shown.lines().any(|line| line == "permission_escalation"), "{shown}");
         let end = shown.split("True\n2\nFalse\n").nth(1);
         let end = end.unwrap_or_else(|| panic!("active, a cascade of two, not active: {shown}"));
-        assert!(end.contains(r#""effect":"DENY""#) && end.contains(r#""source":"override_deny""#), "{end}");
+        assert!(
+            end.contains(r#""effect":"DENY""#) && end.contains(r#""source":"override_deny""#),
+            "{end}"
+        );
         assert_eq!(shown.contains("verified: code-review-agent"), with_pyjwt, "{shown}");
     }
 }

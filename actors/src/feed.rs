@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::id::CustomerId;
-use crate::limits::FEED_WAITERS_MAX;
+use crate::limits::{FEED_WAITERS_MAX, FEED_WAITERS_PER_TENANT_MAX};
 
 /// Everybody who waits. A customer has an entry only while somebody waits for it.
 #[derive(Debug, Default)]
@@ -18,7 +18,6 @@ pub(crate) struct FeedWaiters {
 struct Waiting {
     by_customer: HashMap<CustomerId, (Arc<Notify>, usize)>,
     count: usize,
-    /// Nobody may wait any more.
     closed: bool,
 }
 
@@ -31,10 +30,11 @@ pub(crate) struct Waiter {
 }
 
 impl FeedWaiters {
-    /// A place among the waiting; `None` if there are as many as there may be, or nobody may wait any more.
+    /// A place among the waiting; `None` if there are as many as there may be, for this customer or in all, or if nobody waits any more.
     pub(crate) fn join(self: &Arc<Self>, customer: CustomerId) -> Option<Waiter> {
         let mut waiting = self.lock();
-        if waiting.closed || waiting.count >= FEED_WAITERS_MAX {
+        let of_customer = waiting.by_customer.get(&customer).map_or(0, |(_, places)| *places);
+        if waiting.closed || waiting.count >= FEED_WAITERS_MAX || of_customer >= FEED_WAITERS_PER_TENANT_MAX {
             return None;
         }
         waiting.count += 1;
@@ -54,7 +54,7 @@ impl FeedWaiters {
         }
     }
 
-    /// Tells all who wait that they have waited long enough, and lets nobody wait again.
+    /// Lets everybody go who waits, and nobody wait any more.
     pub(crate) fn close(&self) {
         let mut waiting = self.lock();
         waiting.closed = true;
@@ -78,5 +78,37 @@ impl Drop for Waiter {
                 waiting.by_customer.remove(&self.customer);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn customer(n: u128) -> CustomerId {
+        CustomerId::new(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn a_customer_has_its_own_share_of_the_places() {
+        let feed = Arc::new(FeedWaiters::default());
+        let held: Vec<_> = (0..FEED_WAITERS_PER_TENANT_MAX)
+            .map(|_| feed.join(customer(1)))
+            .collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(feed.join(customer(1)).is_none());
+        assert!(feed.join(customer(2)).is_some());
+        drop(held);
+        assert!(feed.join(customer(1)).is_some());
+        assert!(feed.lock().by_customer.is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_once_it_is_closed() {
+        let feed = Arc::new(FeedWaiters::default());
+        feed.close();
+        assert!(feed.join(customer(1)).is_none());
     }
 }

@@ -93,6 +93,8 @@ pub const FEED_PAGE_MAX: usize = 1_000;
 pub const FEED_WAIT_SECONDS_MAX: u32 = 30;
 /// Calls of the feed that may wait at one time; further ones are answered at once.
 pub const FEED_WAITERS_MAX: usize = 4_096;
+/// Calls of one customer's feed that may wait at one time.
+pub const FEED_WAITERS_PER_TENANT_MAX: usize = 256;
 /// Characters of an action or a resource that is to be authorised.
 pub const AUTHORIZED_CHARS_MAX: usize = 4_096;
 /// Mint requests in one batch.

@@ -230,12 +230,11 @@ impl Known {
     /// Looks what became of the call whose answer never came.
     fn settle(&mut self, client: &mut Client, feed: &[String]) {
         match self.open.take() {
-            None => {}
             Some(Open::Revocation { tree, cascade }) if feed.len() > self.revoked.len() => {
                 self.revoked.push(self.trees[tree].root.jti.clone());
                 self.trees[tree].revoked = Some(cascade);
             }
-            Some(Open::Revocation { .. }) => {}
+            None | Some(Open::Revocation { .. }) => {}
             Some(Open::Decision {
                 event,
                 override_jti,
