@@ -3,12 +3,16 @@
 use countersign_actors::crypto::digest::{constant_time_eq, sha256};
 use countersign_actors::engine::Engine;
 
+use crate::rate_limit::{RateLimiter, RateLimits};
+
 /// Application data of the server.
 pub struct App {
     /// The engine.
     pub engine: Engine,
     /// What the operator's credential is compared with; in open mode there is none, and every local caller is the operator.
     admin: Option<AdminCredential>,
+    /// How often keys of the permission family may call.
+    pub limiter: RateLimiter,
 }
 
 /// The admin credential, kept only as a digest.
@@ -30,8 +34,12 @@ impl AdminCredential {
 
 impl App {
     /// An application on this engine; without an admin credential it is in open mode.
-    pub const fn new(engine: Engine, admin: Option<AdminCredential>) -> Self {
-        Self { engine, admin }
+    pub fn new(engine: Engine, admin: Option<AdminCredential>, limits: RateLimits) -> Self {
+        Self {
+            engine,
+            admin,
+            limiter: RateLimiter::new(limits),
+        }
     }
 
     /// Whether callers without a credential are the operator.

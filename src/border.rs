@@ -3,6 +3,7 @@
 //!
 //! One hand-written middleware rather than five from `from_fn`: each of those would box a future per request.
 
+use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -65,6 +66,23 @@ impl RequestId {
         let mut buffer = Uuid::encode_buffer();
         let text: &str = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
         Self(HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("-")))
+    }
+}
+
+/// Headers that go out with the answer, whatever comes of the call: a failure, and a panic, have them too.
+#[derive(Clone, Debug, Default)]
+pub struct AnswerHeaders(Rc<RefCell<Vec<(HeaderName, HeaderValue)>>>);
+
+impl AnswerHeaders {
+    /// Those of the request that a handler works on.
+    pub fn of(request: &HttpRequest) -> Self {
+        // Only a test that leaves the border out finds none.
+        request.extensions().get::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Sets a header.
+    pub fn set(&self, name: HeaderName, value: HeaderValue) {
+        self.0.borrow_mut().push((name, value));
     }
 }
 
@@ -132,6 +150,9 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let call = Call::begin(&request);
         request.extensions_mut().insert(call.id.clone());
+        if let Some(headers) = &call.headers {
+            request.extensions_mut().insert(headers.clone());
+        }
         let admitted = admit(&self.shared, &request);
         let service = Rc::clone(&self.service);
         async move {
@@ -173,16 +194,20 @@ struct Call {
     id: RequestId,
     family: Family,
     method: Method,
+    /// Only the permission family has any.
+    headers: Option<AnswerHeaders>,
     /// Only while somebody reads the access log.
     began: Option<Instant>,
 }
 
 impl Call {
     fn begin(request: &ServiceRequest) -> Self {
+        let family = Family::of_path(request.path());
         Self {
             id: RequestId::for_headers(request.headers()),
-            family: Family::of_path(request.path()),
+            family,
             method: request.method().clone(),
+            headers: (family == Family::Permissions).then(AnswerHeaders::default),
             began: tracing::enabled!(target: ACCESS_TARGET, tracing::Level::INFO).then(Instant::now),
         }
     }
@@ -222,6 +247,9 @@ impl Call {
 
     fn complete_headers(&self, headers: &mut HeaderMap) {
         headers.insert(X_REQUEST_ID.clone(), self.id.0.clone());
+        for (name, value) in self.headers.iter().flat_map(|own| own.0.take()) {
+            headers.insert(name, value);
+        }
         // Answers hold tokens and decisions (RFC 6749 section 5.1); what may be cached says so itself.
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 mod bodies;
 mod engine;
+mod permissions;
 
 /// Seconds after which a refused call may be tried again, where nothing better is known.
 const RETRY_SECONDS: u32 = 1;

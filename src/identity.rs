@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use countersign_actors::commands::{Call, Caller, PresentedToken};
+use countersign_actors::commands::{Access, Call, Caller, PresentedToken};
 use countersign_actors::id::{CustomerId, Jti};
-use countersign_actors::tenant::{Needed, Rejection};
+use countersign_actors::tenant::Rejection;
 use countersign_actors::token::hash::token_hash;
 use countersign_actors::token::{TokenKind, jwt};
 
 use crate::app::App;
 use crate::border::RequestId;
 use crate::error::ApiError;
-use crate::extract::{Credential, Form};
+use crate::extract::{Credential, Fields, Form};
 
-/// A caller whose credential was verified. Whether a token is live and covers the call is for its tenant to say.
+/// A caller whose credential was verified and is live. Whether a token still is when the call is decided, and covers it, is for its
+/// tenant to say.
 pub struct Identity {
     holder: Option<Holder>,
     request_id: Option<Arc<str>>,
@@ -31,7 +32,7 @@ impl Identity {
     /// Reads and verifies the credential in `Authorization`.
     ///
     /// # Errors
-    /// 401 for a credential that is missing, malformed, or signed by no key of its customer; 503 if the engine has no room.
+    /// 401 for a credential that is missing, malformed, signed by no key of its customer, or dead; 503 if the engine has no room.
     pub async fn of(request: &HttpRequest, app: &App) -> Result<Self, ApiError> {
         let request_id = Some(RequestId::of(request).as_str().into());
         match Credential::of(request)? {
@@ -65,11 +66,11 @@ impl Identity {
     /// That the caller is the operator.
     ///
     /// # Errors
-    /// 403 for the holder of a token.
-    pub fn require_operator(&self) -> Result<(), ApiError> {
-        match self.holder {
+    /// 403 for the holder of a live token, 401 for that of a dead one.
+    pub async fn require_operator(&self, app: &App) -> Result<(), ApiError> {
+        match self.own_customer() {
             None => Ok(()),
-            Some(_) => Err(Rejection::Forbidden { needed: Needed::Admin }.into()),
+            Some(own) => Ok(app.engine.check_access(own, self.call(Access::Admin)).await?),
         }
     }
 
@@ -95,6 +96,14 @@ impl Identity {
             Form::Authorization
         } else {
             Form::Documented
+        }
+    }
+
+    /// Takes `customer_id`, which only the holder of a token may leave out.
+    pub fn take_customer(&self, fields: &mut Fields<'_>) -> Option<CustomerId> {
+        match self.holder {
+            Some(_) => fields.optional_uuid("customer_id", CustomerId::parse),
+            None => fields.required_uuid("customer_id", CustomerId::parse),
         }
     }
 

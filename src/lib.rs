@@ -5,11 +5,13 @@
 //! - [`cli`] and [`config`]: what to run and how
 //! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`mod@print`]: what is said meanwhile
 //! - [`border`]: what every request passes, with the [`guard`] of open mode
+//! - [`api_key`] and [`rate_limit`]: who calls the permission family, and how often
 //! - [`routes`]: the URL table, one file per noun, made of [`endpoint`]s
 //! - [`extract`]: credentials, paths, queries and bodies as typed values; [`identity`]: who calls, and for which customer
 //! - [`wire`]: what requests and answers look like; [`app`]: what every handler is given
 //! - [`error`]: every failure as HTTP
 
+pub mod api_key;
 pub mod app;
 pub mod border;
 pub mod cli;
@@ -21,6 +23,7 @@ pub mod guard;
 pub mod idempotency;
 pub mod identity;
 pub mod print;
+pub mod rate_limit;
 pub mod routes;
 pub mod server;
 pub mod service;

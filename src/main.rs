@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A mint's small allocations are made on one thread and freed on another, which this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     countersign::cli::run()
 }

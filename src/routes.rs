@@ -10,6 +10,7 @@ pub mod introspection;
 pub mod keys;
 pub mod look_up;
 pub mod overrides;
+pub mod permissions;
 pub mod revocation;
 pub mod sessions;
 pub mod tokens;
@@ -48,5 +49,7 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/customers/{id}").get(customers::find).delete(customers::erase))
         .service(at("/customers/{id}/suspend").post(customers::suspend))
         .service(at("/customers/{id}/resume").post(customers::resume))
-        .service(at("/audit").get(look_up::audit));
+        .service(at("/audit").get(look_up::audit))
+        .service(at("/admin/clock/confirm").post(health::confirm_clock))
+        .configure(permissions::configure);
 }

@@ -50,6 +50,7 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     /// Removed when dropped.
     unix_socket: Option<UnixSocket>,
+    on_stop: Box<dyn FnOnce()>,
 }
 
 impl Server {
@@ -112,7 +113,17 @@ impl Server {
             inner: http.run(),
             addresses,
             unix_socket,
+            on_stop: Box::new(|| {}),
         })
+    }
+
+    /// Calls this when a signal stops the server, before requests in progress are waited for.
+    #[must_use]
+    pub fn on_stop(self, on_stop: impl FnOnce() + 'static) -> Self {
+        Self {
+            on_stop: Box::new(on_stop),
+            ..self
+        }
     }
 
     /// The TCP addresses, with the ports that were really taken.
@@ -131,21 +142,20 @@ impl Server {
     }
 
     /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and calls `announce` as soon as it does. Requests in
-    /// progress get the configured time, and `stopping` is called before, so that none of them waits in vain; a second signal ends it
-    /// at once.
+    /// progress get the configured time; a second signal ends it at once.
     ///
     /// # Errors
     /// [`ServeError::Serve`] when the workers cannot start or `announce` fails.
     pub async fn run_until_stopped(
         self,
         announce: impl FnOnce(&[SocketAddr]) -> io::Result<()>,
-        stopping: impl FnOnce(),
     ) -> Result<(), ServeError> {
         let mut signals = Signals::listen()?;
         let Self {
             mut inner,
             addresses,
             unix_socket,
+            on_stop,
         } = self;
         // The first poll starts the workers: after it, and not before, requests are answered.
         if let Poll::Ready(ended) = poll_fn(|context| Poll::Ready(Pin::new(&mut inner).poll(context))).await {
@@ -157,8 +167,8 @@ impl Server {
             Either::Left((ended, _)) => return Ok(ended?),
             Either::Right(((), running)) => running,
         };
-        stopping();
         tracing::info!("stopping: no new connections, requests in progress are finished");
+        on_stop();
         // The command is sent by the call; what it returns only waits, as the server itself does.
         drop(handle.stop(true));
         match select(running, pin!(signals.next())).await {

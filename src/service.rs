@@ -5,12 +5,15 @@ use std::sync::Arc;
 use actix_web::web::{Data, ServiceConfig};
 use countersign_actors::clock::Clock;
 use countersign_actors::commands::Rules;
+use countersign_actors::commands::permissions::{DecisionAudit, PermissionRules};
 use countersign_actors::crypto::CryptoError;
 use countersign_actors::crypto::seal::MasterKey;
 use countersign_actors::engine::{Engine, EngineOptions, StartError};
 
 use crate::app::{AdminCredential, App};
 use crate::config::Config;
+use crate::config::sections::DecisionAuditConfig;
+use crate::rate_limit::RateLimits;
 use crate::routes;
 
 const MIB: u64 = 1024 * 1024;
@@ -27,7 +30,6 @@ pub fn start_engine(
     let given = config.secrets.master_key.as_ref();
     let master_key = given.map(|key| MasterKey::from_content(key.expose())).transpose();
     let engine = Engine::start(EngineOptions {
-        data_dir: config.storage.data_dir.clone(),
         master_key: master_key.map_err(|error: CryptoError| StartError::from(error))?,
         shards: config.engine.shards,
         in_flight_per_tenant_max: config.tokens.in_flight_per_tenant_max,
@@ -38,6 +40,7 @@ pub fn start_engine(
         rules: rules(config),
         clock,
         on_failure: Box::new(on_failure),
+        ..EngineOptions::new(&config.storage.data_dir)
     })?;
     if let Some(path) = engine.generated_master_key() {
         tracing::warn!(
@@ -53,7 +56,19 @@ fn rules(config: &Config) -> Rules {
         default_app_ttl_days: config.tokens.default_app_ttl_days,
         max_delegation_depth: config.tokens.max_delegation_depth,
         key_publish_ahead_seconds: config.keys.key_publish_ahead_seconds,
+        permissions: permission_rules(config),
         ..Rules::default()
+    }
+}
+
+fn permission_rules(config: &Config) -> PermissionRules {
+    PermissionRules {
+        reject_past_expiry: config.permissions.reject_past_expiry,
+        audit_decisions: match config.permissions.audit_decisions {
+            DecisionAuditConfig::All => DecisionAudit::All,
+            DecisionAuditConfig::Denied => DecisionAudit::Denied,
+            DecisionAuditConfig::None => DecisionAudit::None,
+        },
     }
 }
 
@@ -64,7 +79,7 @@ pub fn application(config: &Config, engine: Engine) -> impl Fn(&mut ServiceConfi
         .admin_token
         .as_ref()
         .map(|token| AdminCredential::new(token.expose()));
-    let app = Data::new(App::new(engine, admin));
+    let app = Data::new(App::new(engine, admin, RateLimits::from(&config.permissions)));
     move |service: &mut ServiceConfig| {
         service.app_data(app.clone());
         routes::configure(service);

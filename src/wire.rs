@@ -6,6 +6,7 @@ pub mod keys;
 pub mod look_up;
 pub mod mint;
 pub mod overrides;
+pub mod permissions;
 pub mod rbac;
 pub mod revocation;
 pub mod tokens;

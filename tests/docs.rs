@@ -15,7 +15,10 @@ use countersign_actors::clock::{Clock, SystemClock};
 use countersign_actors::{TokenKind, keys_of_jwks, verify_offline};
 
 const README: &str = include_str!("../README.md");
-const ROUTES: &str = include_str!("../src/routes.rs");
+const ROUTES: &str = concat!(
+    include_str!("../src/routes.rs"),
+    include_str!("../src/routes/permissions.rs")
+);
 const SERVE: &str = "cargo run --release\n";
 const BOOTSTRAP: &str = "cargo run --release --quiet -- bootstrap";
 const ADDRESS: &str = "http://127.0.0.1:8001";
@@ -145,6 +148,12 @@ fn the_walk_ends_with_a_verified_agent_token_and_can_be_repeated() {
         );
         assert!(shown.lines().any(|line| line == "1"), "the subagent's depth: {shown}");
         assert!(shown.lines().any(|line| line == "permission_escalation"), "{shown}");
+        let end = shown.split("True\n2\nFalse\n").nth(1);
+        let end = end.unwrap_or_else(|| panic!("active, a cascade of two, not active: {shown}"));
+        assert!(
+            end.contains(r#""effect":"DENY""#) && end.contains(r#""source":"override_deny""#),
+            "{end}"
+        );
         assert_eq!(shown.contains("verified: code-review-agent"), with_pyjwt, "{shown}");
     }
 }
@@ -168,14 +177,14 @@ fn every_endpoint_that_the_readme_names_is_served() {
         let Some((method, path)) = text.split_once(' ') else {
             continue;
         };
-        if !["GET", "POST", "DELETE"].contains(&method) || path.contains(char::is_whitespace) {
+        if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method) || path.contains(char::is_whitespace) {
             continue;
         }
         let call = format!(".{}(", method.to_ascii_lowercase());
         let route = format!("at(\"{path}\")");
         assert!(
             ROUTES
-                .split(".service(")
+                .split("service(")
                 .any(|service| service.contains(&route) && service.contains(&call)),
             "{method} {path} is not served"
         );

@@ -1,10 +1,15 @@
 //! Time and fresh identifiers: the only file that may ask the operating system for either.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::limits::CLOCK_JUMP_MILLIS_MAX;
 
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,9 +95,45 @@ impl fmt::Display for UnixSeconds {
 }
 
 /// Where the engine takes its time from.
-pub trait Clock: Send + Sync + 'static {
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The wall clock's time. It may run backwards; tenants do not.
     fn now(&self) -> UnixMillis;
+
+    /// Time since some fixed moment, by a clock that nobody sets.
+    fn monotonic(&self) -> Duration;
+}
+
+/// Watches the wall clock against the monotonic one: what a clock that was set far forward makes look expired must not be
+/// forgotten.
+#[derive(Debug)]
+pub struct ClockWatch {
+    clock: Arc<dyn Clock>,
+    /// How far the wall clock was ahead of the monotonic one when somebody last vouched for it, in milliseconds.
+    vouched: AtomicI64,
+}
+
+impl ClockWatch {
+    /// Takes the clock as it is for right.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let vouched = AtomicI64::new(ahead(clock.as_ref()));
+        Self { clock, vouched }
+    }
+
+    /// Whether the wall clock has jumped forward by more than [`CLOCK_JUMP_MILLIS_MAX`] since somebody last vouched for it.
+    pub fn has_jumped(&self) -> bool {
+        ahead(self.clock.as_ref()).saturating_sub(self.vouched.load(Ordering::Relaxed)) > CLOCK_JUMP_MILLIS_MAX
+    }
+
+    /// Takes the clock as it is now for right.
+    pub fn confirm(&self) {
+        self.vouched.store(ahead(self.clock.as_ref()), Ordering::Relaxed);
+    }
+}
+
+/// How far the wall clock is ahead of the monotonic one.
+fn ahead(clock: &dyn Clock) -> i64 {
+    let monotonic = i64::try_from(clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+    clock.now().0.saturating_sub(monotonic)
 }
 
 /// The operating system's clock.
@@ -102,6 +143,11 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {
         UnixMillis(Utc::now().timestamp_millis())
+    }
+
+    fn monotonic(&self) -> Duration {
+        static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        ORIGIN.elapsed()
     }
 }
 
@@ -120,25 +166,41 @@ pub fn prefixed_id(prefix: &str, now: UnixMillis) -> String {
 /// A clock that tests set and move.
 #[cfg(any(test, feature = "testing"))]
 #[derive(Debug)]
-pub struct ManualClock(std::sync::atomic::AtomicI64);
+pub struct ManualClock {
+    wall: AtomicI64,
+    monotonic: AtomicI64,
+}
 
 #[cfg(any(test, feature = "testing"))]
 impl ManualClock {
     /// A clock that stands at `now` until it is moved.
     pub fn at(now: UnixMillis) -> Self {
-        Self(std::sync::atomic::AtomicI64::new(now.0))
+        Self {
+            wall: AtomicI64::new(now.0),
+            monotonic: AtomicI64::new(0),
+        }
     }
 
-    /// Moves the clock by `seconds`, backwards if negative.
+    /// Lets `seconds` pass; if they are negative, sets the wall clock back.
     pub fn advance_seconds(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000, std::sync::atomic::Ordering::SeqCst);
+        self.jump_seconds(seconds);
+        self.monotonic.fetch_add(seconds.max(0) * 1_000, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock forward or back, while no time passes.
+    pub fn jump_seconds(&self, seconds: i64) {
+        self.wall.fetch_add(seconds * 1_000, Ordering::SeqCst);
     }
 }
 
 #[cfg(any(test, feature = "testing"))]
 impl Clock for ManualClock {
     fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        UnixMillis(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.monotonic.load(Ordering::SeqCst)).unwrap_or_default())
     }
 }
 
@@ -157,6 +219,23 @@ mod tests {
     #[test]
     fn a_moment_before_the_epoch_lies_in_the_second_that_began_before_it() {
         assert_eq!(UnixMillis::new(-1).seconds(), UnixSeconds::new(-1));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_far_forward_is_noticed_until_somebody_vouches_for_it() {
+        let clock = Arc::new(ManualClock::at(UnixMillis::new(0)));
+        let watch = ClockWatch::new(Arc::clone(&clock) as _);
+        clock.advance_seconds(10 * 24 * 3_600);
+        assert!(!watch.has_jumped(), "time may pass");
+        clock.jump_seconds(3_600);
+        assert!(!watch.has_jumped(), "an hour is forgiven");
+        clock.jump_seconds(1);
+        assert!(watch.has_jumped());
+        clock.jump_seconds(-1);
+        assert!(!watch.has_jumped(), "it was set right again");
+        clock.jump_seconds(10_000);
+        watch.confirm();
+        assert!(!watch.has_jumped());
     }
 
     #[test]

@@ -15,9 +15,12 @@ mod mint_bearer;
 mod mint_override;
 mod mint_session;
 mod mint_subagent;
+pub mod permissions;
 mod public_keys;
 mod revoke;
 mod rotate_signing_key;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +39,7 @@ pub use mint_bearer::{BearerParent, MintBearer};
 pub use mint_override::MintOverride;
 pub use mint_session::{MintSession, SessionParent};
 pub use mint_subagent::MintSubagent;
+use permissions::PermissionRules;
 pub use public_keys::{PublicKeys, PublishedKeys};
 pub use revoke::{CountSelected, ListDescendants, RevokeMany, RevokeToken, Selector};
 pub use rotate_signing_key::{KeyInfo, NewKey, RotateSigningKey};
@@ -101,6 +105,8 @@ pub struct Rules {
     pub key_publish_ahead_seconds: u64,
     /// Tokens that one customer may have in memory: live ones, and those that expired within the last hour.
     pub tokens_per_tenant_max: usize,
+    /// What rules about permissions depend on.
+    pub permissions: PermissionRules,
 }
 
 impl Default for Rules {
@@ -110,6 +116,7 @@ impl Default for Rules {
             max_delegation_depth: 3,
             key_publish_ahead_seconds: 300,
             tokens_per_tenant_max: LIVE_TOKENS_MAX,
+            permissions: PermissionRules::default(),
         }
     }
 }
@@ -125,6 +132,8 @@ pub struct Decided<R> {
     pub rows: Vec<RowChange>,
     /// What the audit says of it, in the same batch.
     pub audit: Vec<AuditDraft>,
+    /// What the audit may say of an answer that changes nothing: never waited for, and left out where there is too much of it.
+    pub notes: Vec<AuditDraft>,
     /// What is kept of it if it was asked for with an idempotency key.
     pub outcome: Option<Outcome>,
     /// What is kept with each event, if more than one of them was asked for with a key of its own.
@@ -141,6 +150,7 @@ impl<R> Decided<R> {
             vault: Vec::new(),
             rows: Vec::new(),
             audit: Vec::new(),
+            notes: Vec::new(),
             outcome: None,
             records: Vec::new(),
             reply,
@@ -167,6 +177,13 @@ impl<R> Decided<R> {
         self
     }
 
+    /// With what the audit may say of it.
+    #[must_use]
+    pub fn noted(mut self, notes: impl IntoIterator<Item = AuditDraft>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+
     /// With what is kept of it if it was asked for with an idempotency key.
     #[must_use]
     pub fn coming_to(mut self, outcome: Outcome) -> Self {
@@ -180,6 +197,8 @@ impl<R> Decided<R> {
 pub enum Caller {
     /// The operator: the admin credential, open mode, or the program that runs the engine in its own process.
     Management,
+    /// The service itself, keeping house.
+    Service,
     /// The holder of a token whose signature was verified; whether it is live is the tenant's to say.
     Token(PresentedToken),
 }
@@ -189,6 +208,7 @@ impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Management => f.write_str("management"),
+            Self::Service => f.write_str("service"),
             Self::Token(token) => write!(f, "{}:{}", token.kind, token.jti),
         }
     }
@@ -212,6 +232,8 @@ pub struct PresentedToken {
 pub enum Access {
     /// Anyone.
     Public,
+    /// The operator, or the holder of any live token.
+    Live,
     /// The operator.
     Admin,
     /// The operator, or an app token with this scope.
@@ -238,7 +260,7 @@ pub(crate) fn check_access(state: &State, caller: &Caller, access: Access, now: 
     }
     let token = presented_token(state, presented, now)?;
     let (scope, is_parent) = match access {
-        Access::Public => return Ok(()),
+        Access::Public | Access::Live => return Ok(()),
         Access::Admin => return Err(Rejection::Forbidden { needed: Needed::Admin }),
         Access::Scope(scope) => (scope, false),
         Access::Mint { parent, parent_kinds } => (

@@ -1,5 +1,6 @@
 //! The engine: what an embedding program, or the HTTP edge, holds.
 
+mod audit;
 mod lifecycle;
 mod mint;
 mod reading;
@@ -14,6 +15,7 @@ use actix::Addr;
 use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
+pub use audit::{AuditCursor, AuditQuery, AuditSlice};
 pub use lifecycle::{Cascaded, Cosigned};
 pub use mint::{Minted, NewApp};
 pub use reading::{AuditPage, PageError};
@@ -21,7 +23,7 @@ pub use threads::StartError;
 use threads::Threads;
 
 use crate::clock::{Clock, SystemClock, UnixMillis, fresh_uuid};
-use crate::commands::{Access, Call, Command, FindKey, PresentedToken, Rules};
+use crate::commands::{Access, Call, Caller, Command, FindKey, PresentedToken, Rules};
 use crate::crypto::digest::sha256;
 use crate::crypto::seal::{MasterKey, Sealer};
 use crate::error::{Failure, Overload};
@@ -59,6 +61,9 @@ pub struct EngineOptions {
     pub clock: Arc<dyn Clock>,
     /// Called once, with the reason, when the journal has failed: the process should end, and recovery ask the disk.
     pub on_failure: Box<dyn FnOnce(String) + Send>,
+    /// Where the journal is kept instead of in the data directory.
+    #[cfg(any(test, feature = "testing"))]
+    pub store: Option<Arc<dyn crate::journal::Store>>,
 }
 
 impl EngineOptions {
@@ -76,6 +81,8 @@ impl EngineOptions {
             rules: Rules::default(),
             clock: Arc::new(SystemClock),
             on_failure: Box::new(|reason| tracing::error!(reason, "the journal has failed")),
+            #[cfg(any(test, feature = "testing"))]
+            store: None,
         }
     }
 }
@@ -105,6 +112,8 @@ pub struct Health {
     pub journal_failed: Option<String>,
     /// Whether the disk is nearly full; reads go on.
     pub storage_low: bool,
+    /// Whether the wall clock has jumped far forward: nothing is forgotten until somebody vouches for it.
+    pub clock_jumped: bool,
     /// Whether the engine is shutting down.
     pub draining: bool,
     /// Commands in flight.
@@ -149,12 +158,31 @@ impl Engine {
         self.execute(customer, Call::management(command)).await
     }
 
+    /// Verifies a token that is presented as a credential, and that it is live. It may die before the command that it comes with is
+    /// decided, so that asks again; but whoever presents a dead one is told nothing else first.
+    ///
+    /// # Errors
+    /// As [`Engine::verify`]; [`Rejection::InvalidCredential`] also for a dead token.
+    pub async fn authenticate(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+        let verified = self.verify(token, presented).await?;
+        let call = Call {
+            caller: Caller::Token(verified.clone()),
+            ..Call::management(Access::Live)
+        };
+        match self.check_access(presented.customer(), call).await {
+            Ok(()) => Ok(verified),
+            // It was verified from memory, and its customer is gone since.
+            Err(Failure::Rejected(Rejection::UnknownCustomer)) => Err(Rejection::InvalidCredential.into()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Verifies the signature of a presented token, whose string is `token`. Whether the token is live is for the command that it
     /// comes with: a forged signature never reaches that far.
     ///
     /// # Errors
     /// [`Rejection::InvalidCredential`] for a token that no key of its customer signed; otherwise as [`Engine::execute`].
-    pub async fn authenticate(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
+    pub async fn verify(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
         let digest = sha256(token.as_bytes());
         if let Some(verified) = self.inner.verified.get(&digest) {
             return Ok(verified);
@@ -229,10 +257,17 @@ impl Engine {
         Health {
             journal_failed: status.failed,
             storage_low: status.storage_low,
+            clock_jumped: self.inner.shared.watch.has_jumped(),
             draining: self.inner.draining.load(Ordering::Acquire),
             in_flight: self.inner.permits.in_flight(),
             refused: self.inner.permits.refused(),
         }
+    }
+
+    /// Vouches for the wall clock after it has jumped far forward: what it says has expired may be forgotten again.
+    pub fn confirm_clock(&self) {
+        tracing::warn!("the wall clock is vouched for: what it says has expired is forgotten again");
+        self.inner.shared.watch.confirm();
     }
 
     /// The journal's counters.
@@ -247,6 +282,11 @@ impl Engine {
             slots += shard.send(Sweep).await.unwrap_or_default();
         }
         slots
+    }
+
+    /// Answers everyone who waits for revocations, and lets nobody wait from now on: a server that is to stop would wait for them.
+    pub fn stop_waiting(&self) {
+        self.inner.shared.feed.close();
     }
 
     /// Refuses new commands, waits up to `limit` for those in flight, makes everything durable and stops all threads.

@@ -18,6 +18,9 @@ pub const WITHHELD: &str = "(withheld)";
 /// holds the digest of its hash, and that names the token as a parent.
 const WITHHELD_ENDINGS: [&str; 5] = ["hash", "digest", "secret", "cosignature", "sealed"];
 
+/// What every token begins with.
+const TOKEN_START: &str = "qt_";
+
 /// Why a store cannot be looked into.
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
@@ -140,10 +143,15 @@ fn withhold(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(withhold),
-        // A caller may have put a token where a name belongs.
-        Value::String(text) if TokenKind::from_prefix(text).is_some() => *value = WITHHELD.into(),
+        // A caller may have put a token where a name or a reason belongs.
+        Value::String(text) if holds_token(text) => *value = WITHHELD.into(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn holds_token(text: &str) -> bool {
+    let mut starts = text.match_indices(TOKEN_START).filter_map(|(at, _)| text.get(at..));
+    starts.any(|rest| TokenKind::from_prefix(rest).is_some())
 }
 
 #[cfg(test)]
@@ -153,14 +161,14 @@ mod tests {
     #[test]
     fn what_names_or_proves_a_token_is_withheld_wherever_it_stands() {
         let entry = br#"{"at":1000,"event":{"token_minted":{"jti":"j","details":{"app":{"name":"qt_app_x.y.z","hash":"aGFzaA"}},
-            "list":[{"override_secret":[1,2]}]}},"idempotency":{"scope":"c2NvcGU","request":"cmVxdWVzdA"}}"#;
+            "reason":"stolen: qt_agent_x.y.z","list":[{"override_secret":[1,2]}]}},"idempotency":{"scope":"c2NvcGU","request":"cmVxdWVzdA"}}"#;
         let shown = show(7, entry).unwrap();
         assert_eq!(
             (shown.sequence, shown.at.get(), shown.name.as_str()),
             (7, 1_000, "token_minted")
         );
         let text = shown.details.to_string();
-        for secret in ["aGFzaA", "qt_app_", "[1,2]", "c2NvcGU", "cmVxdWVzdA"] {
+        for secret in ["aGFzaA", "qt_app_", "qt_agent_", "[1,2]", "c2NvcGU", "cmVxdWVzdA"] {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
         assert_eq!(shown.details["jti"], "j");

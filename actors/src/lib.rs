@@ -56,6 +56,7 @@
 //! - [`engine`]: start, execute, shut down; what an embedding program holds
 //! - [`commands`]: what can be asked of a customer, one file each, with its rules
 //! - [`tenant`]: events, the state they add up to, rejections, and the actor that owns them
+//! - [`permissions`]: overrides of what users may do, roles, evaluation
 //! - [`rbac`]: policies, patterns, narrowing, evaluation
 //! - [`token`]: token kinds, claims, grants and their signed form
 //! - [`journal`]: durable before answered: append, group commit, recovery
@@ -76,6 +77,7 @@ pub mod id;
 pub mod inspection;
 pub mod journal;
 pub mod limits;
+pub mod permissions;
 mod permits;
 mod placement;
 pub mod rbac;

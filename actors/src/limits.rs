@@ -107,3 +107,32 @@ pub const AUDIT_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
 pub const VERIFIED_TOKENS_MAX: usize = 32_768;
 /// Turns that one page of a list may take.
 pub const LIST_TURNS_MAX: usize = 20;
+
+/// Live permission overrides of one user.
+pub const LIVE_OVERRIDES_PER_USER_MAX: usize = 1_000;
+/// Permission overrides of one customer, expired ones that are still listed among them.
+pub const OVERRIDES_PER_TENANT_MAX: usize = 2_000_000;
+/// Permission overrides in one answer.
+pub const OVERRIDES_PER_PAGE_MAX: usize = 1_000;
+/// Seconds that an expired permission override is listed.
+pub const OVERRIDE_RETENTION_SECONDS: i64 = 90 * 24 * 3_600;
+/// Expired permission overrides purged in one turn; each leaves an entry in the audit.
+pub const OVERRIDES_PURGED_PER_TURN_MAX: usize = 16;
+/// Roles that one customer may make.
+pub const ROLES_PER_TENANT_MAX: usize = 1_000;
+/// Roles in one answer.
+pub const ROLES_PER_PAGE_MAX: usize = 200;
+/// Capabilities of one role.
+pub const CAPABILITIES_PER_ROLE_MAX: usize = 256;
+/// Roles of one user.
+pub const ROLES_PER_USER_MAX: usize = 64;
+/// Checks in one call.
+pub const CHECKS_PER_CALL_MAX: usize = 100;
+/// Audited decisions of one customer within a minute; the audit counts those left out.
+pub const DECISIONS_AUDITED_PER_MINUTE_MAX: u32 = 600;
+/// Rows that looking for the next page of an audit may read.
+pub const AUDIT_ROWS_READ_MAX: usize = 2_000;
+/// Seconds for which a client may use what it resolved, at most: it does not see changes meanwhile.
+pub const RESOLUTION_SECONDS_MAX: i64 = 60;
+/// Milliseconds that the wall clock may run ahead of the monotonic one before nothing is forgotten any more.
+pub const CLOCK_JUMP_MILLIS_MAX: i64 = 3_600_000;

@@ -22,7 +22,7 @@ use crate::tenant::turn::{Job, Shared, Tenant};
 /// How often a supervisor looks for idle tenants.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Tokens from which a state is dropped off the shard's thread, where it could be felt.
+/// Tokens and overrides from which a state is dropped off the shard's thread, where it could be felt.
 const DROPPED_ELSEWHERE_TOKENS: usize = 10_000;
 
 /// When tenants leave memory.
@@ -72,18 +72,18 @@ struct Erased {
 #[rtype(result = "usize")]
 pub(crate) struct Sweep;
 
+/// Commands that wait for their customer to come into memory, or to be gone.
+type Waiting = Vec<Box<dyn Job>>;
+
 enum Slot {
     /// Being recovered; commands wait.
-    Activating { waiting: Vec<Box<dyn Job>> },
+    Activating { waiting: Waiting },
     /// In memory.
     Active { actor: Addr<TenantActor>, last_used: u64 },
     /// Being erased; commands wait, to find that it is gone.
-    Erasing { waiting: Vec<Box<dyn Job>> },
+    Erasing { waiting: Waiting },
     /// Asked to leave; commands wait, for the next activation or for its refusal to go.
-    Passivating {
-        actor: Addr<TenantActor>,
-        waiting: Vec<Box<dyn Job>>,
-    },
+    Passivating { actor: Addr<TenantActor>, waiting: Waiting },
 }
 
 /// The supervisor of one shard.
@@ -123,10 +123,11 @@ impl TenantSupervisor {
     }
 
     /// Starts a recovery. With `create`, a customer of whom nothing is known starts empty.
-    fn activate(&mut self, customer: CustomerId, waiting: Vec<Box<dyn Job>>, create: bool, supervisor: &Addr<Self>) {
+    fn activate(&mut self, customer: CustomerId, waiting: Waiting, create: bool, supervisor: &Addr<Self>) {
         self.slots.insert(customer, Slot::Activating { waiting });
         let supervisor = supervisor.clone();
-        let recovering = Recovering::new(customer, self.shared.clock.now(), move |recovered| {
+        let may_forget = !self.shared.watch.has_jumped();
+        let recovering = Recovering::new(customer, self.shared.clock.now(), may_forget, move |recovered| {
             supervisor.do_send(Activated { customer, recovered });
         });
         self.shared.journal.recover(customer, create, Box::new(recovering));
@@ -186,7 +187,7 @@ impl TenantSupervisor {
                 self.activate(customer, waiting, true, supervisor);
             }
             News::Busy => {
-                if let Some(Slot::Passivating { actor, waiting }) = self.slots.remove(&customer) {
+                if let Some((actor, waiting)) = self.take_passivating(customer) {
                     for job in waiting {
                         actor.do_send(Deliver(job));
                     }
@@ -202,12 +203,24 @@ impl TenantSupervisor {
             News::Passivated(state, lease) => {
                 drop_elsewhere(state);
                 self.shared.journal.release(lease);
-                if let Some(Slot::Passivating { waiting, .. }) = self.slots.remove(&customer)
+                if let Some((_, waiting)) = self.take_passivating(customer)
                     && !waiting.is_empty()
                 {
                     let create = waiting.iter().any(|job| job.creates_customer());
                     self.activate(customer, waiting, create, supervisor);
                 }
+            }
+        }
+    }
+
+    /// Ends a passivation. News of one that an erasure has overtaken may come when the customer is on its way into memory again; that
+    /// slot is not its business.
+    fn take_passivating(&mut self, customer: CustomerId) -> Option<(Addr<TenantActor>, Waiting)> {
+        match self.slots.remove(&customer)? {
+            Slot::Passivating { actor, waiting } => Some((actor, waiting)),
+            other => {
+                self.slots.insert(customer, other);
+                None
             }
         }
     }
@@ -268,7 +281,7 @@ impl TenantSupervisor {
     }
 }
 
-fn refuse_all(jobs: Vec<Box<dyn Job>>, failure: &Failure) {
+fn refuse_all(jobs: Waiting, failure: &Failure) {
     for job in jobs {
         job.refuse(failure.clone());
     }
@@ -276,8 +289,13 @@ fn refuse_all(jobs: Vec<Box<dyn Job>>, failure: &Failure) {
 
 /// Freeing a large state takes long enough to be felt by the shard's other tenants.
 fn drop_elsewhere(state: Box<State>) {
-    if state.tokens.len() >= DROPPED_ELSEWHERE_TOKENS {
-        std::thread::spawn(move || drop(state));
+    if state.tokens.len() + state.permissions.override_count() >= DROPPED_ELSEWHERE_TOKENS {
+        // Without a thread it is freed here after all: the closure is dropped with the error.
+        drop(
+            std::thread::Builder::new()
+                .name("forget".to_owned())
+                .spawn(move || drop(state)),
+        );
     }
 }
 
@@ -340,5 +358,59 @@ impl Handler<Sweep> for TenantSupervisor {
 
     fn handle(&mut self, _: Sweep, _context: &mut Self::Context) -> usize {
         self.sweep()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::System;
+
+    use super::*;
+    use crate::clock::{Clock, ClockWatch, SystemClock, fresh_uuid};
+    use crate::commands::Rules;
+    use crate::journal::{FaultyStore, Journal, JournalOptions};
+    use crate::tenant::turn::Fault;
+
+    struct Nothing;
+
+    impl Job for Nothing {
+        fn run(self: Box<Self>, _: &mut Tenant) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        fn refuse(self: Box<Self>, _: Failure) {}
+
+        fn creates_customer(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn late_news_of_a_passivation_leaves_a_later_activation_alone() {
+        let (journal, threads) =
+            Journal::with_store(FaultyStore::new(), JournalOptions::default()).expect("a journal in memory");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let shared = Arc::new(Shared {
+            journal,
+            watch: ClockWatch::new(Arc::clone(&clock)),
+            clock,
+            rules: Rules::default(),
+            feed: Arc::default(),
+        });
+        let residence = Residence {
+            idle_sweeps: 1,
+            active_max: 1,
+        };
+        let customer = CustomerId::new(fresh_uuid(shared.clock.now()));
+        System::new().block_on(async {
+            let address = TenantSupervisor::new(Arc::clone(&shared), residence).start();
+            let mut supervisor = TenantSupervisor::new(shared, residence);
+            let waiting: Waiting = vec![Box::new(Nothing)];
+            supervisor.slots.insert(customer, Slot::Activating { waiting });
+            supervisor.report(customer, News::Busy, &address);
+            let slot = supervisor.slots.get(&customer);
+            assert!(matches!(slot, Some(Slot::Activating { waiting }) if waiting.len() == 1));
+        });
+        threads.shutdown();
     }
 }

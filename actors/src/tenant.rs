@@ -2,12 +2,16 @@
 //! owns it.
 
 pub(crate) mod actor;
+pub mod agent_denial;
 pub mod audit;
 pub mod decisions;
 pub mod event;
 pub mod idempotency;
 pub mod keys;
 pub(crate) mod minting;
+pub(crate) mod notes;
+mod origin;
+pub mod permissions;
 pub mod record;
 pub(crate) mod recovery;
 pub mod rejection;

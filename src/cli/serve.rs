@@ -45,14 +45,16 @@ async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
     })?;
     let server = Server::bind(config, application(config, engine.clone()))?;
     let handle = server.handle();
-    let failing = engine.clone();
+    // Who waits for revocations must not make the end wait.
+    let (stopping, failing) = (engine.clone(), engine.clone());
+    let server = server.on_stop(move || stopping.stop_waiting());
     let stopped_by_failure = rt::spawn(async move {
         let reason = failure.await.ok()?;
         failing.stop_waiting();
         handle.stop(true).await;
         Some(reason)
     });
-    server.run_until_stopped(announce, || engine.stop_waiting()).await?;
+    server.run_until_stopped(announce).await?;
     let limit = Duration::from_secs(config.server.shutdown_timeout_seconds);
     if !engine.shutdown(limit).await {
         tracing::warn!("some calls were still in flight when the time to stop was over");

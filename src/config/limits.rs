@@ -31,7 +31,10 @@ const RANGES: &[(&str, i64, i64)] = &[
 ];
 
 /// Texts of which only some are allowed.
-const CHOICES: &[(&str, &[&str])] = &[("log.format", &["text", "json"])];
+const CHOICES: &[(&str, &[&str])] = &[
+    ("log.format", &["text", "json"]),
+    ("permissions.audit_decisions", &["all", "denied", "none"]),
+];
 
 /// Environment names that the documents give; every other key follows the rule of [`environment_name`].
 const DOCUMENTED_NAMES: &[(&str, &str)] = &[

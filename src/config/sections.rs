@@ -173,6 +173,8 @@ impl Default for EngineConfig {
 pub struct PermissionsConfig {
     /// Refuses an override whose `expiresAt` is already past.
     pub reject_past_expiry: bool,
+    /// Which decisions the audit tells of.
+    pub audit_decisions: DecisionAuditConfig,
     /// Management calls per key and hour.
     pub management_per_hour: u32,
     /// Checks per key and hour.
@@ -185,11 +187,24 @@ impl Default for PermissionsConfig {
     fn default() -> Self {
         Self {
             reject_past_expiry: false,
+            audit_decisions: DecisionAuditConfig::Denied,
             management_per_hour: 500,
             checks_per_hour: 5_000,
             audit_per_hour: 100,
         }
     }
+}
+
+/// Which decisions the audit tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecisionAuditConfig {
+    /// All.
+    All,
+    /// Those that allow nothing.
+    Denied,
+    /// None.
+    None,
 }
 
 /// `[log]`: what is written to standard error.

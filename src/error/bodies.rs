@@ -72,9 +72,11 @@ pub(super) fn envelope(error: &ApiError) -> Vec<u8> {
     })
 }
 
-/// That family knows no 422: a field at fault is a bad request.
+/// That family knows no 422: a field at fault is a bad request, and an idempotency key used twice a conflict.
 pub(super) fn envelope_status(error: &ApiError) -> StatusCode {
-    if error.status == StatusCode::UNPROCESSABLE_ENTITY {
+    if error.code == "idempotency_key_reused" {
+        StatusCode::CONFLICT
+    } else if error.status == StatusCode::UNPROCESSABLE_ENTITY {
         StatusCode::BAD_REQUEST
     } else {
         error.status

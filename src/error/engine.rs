@@ -59,6 +59,7 @@ impl From<Rejection> for ApiError {
             Rejection::InvalidField { field, message } => Self::invalid_field(field, message),
             Rejection::InvalidPolicy(invalid) => Self::invalid_policy(&invalid, detail),
             Rejection::KeyChanged => Self::unavailable(detail),
+            Rejection::Permission(rejection) => rejection.into(),
             Rejection::EventDecided(standing) => Self::event_decided(&standing, detail),
             other => {
                 let (status, code, title) = words(&other);
@@ -187,7 +188,7 @@ impl ApiError {
     }
 
     /// A rule's refusal.
-    fn refusal(status: u16, code: &'static str, title: &'static str, detail: String) -> Self {
+    pub(super) fn refusal(status: u16, code: &'static str, title: &'static str, detail: String) -> Self {
         Self::new(
             StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
             code,

@@ -19,7 +19,7 @@ use crate::wire::look_up::CustomersAnswer;
 /// # Errors
 /// 403 for any but the operator.
 pub async fn list(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
-    Identity::of(&request, &app).await?.require_operator()?;
+    Identity::of(&request, &app).await?.require_operator(&app).await?;
     let mut query = Fields::from_query(request.query_string())?;
     let after = query.optional_uuid("cursor", CustomerId::parse);
     let limit = limit(&mut query);

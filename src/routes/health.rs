@@ -1,11 +1,12 @@
 //! Liveness and readiness: open to everyone, and saying nothing about customers.
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::identity::Identity;
 
 /// `GET /health`: the process answers.
 pub async fn health() -> HttpResponse {
@@ -24,10 +25,24 @@ pub async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
     if health.draining {
         return Err(ApiError::unavailable("the service is shutting down"));
     }
-    let (status, reasons) = if health.storage_low {
-        ("degraded", vec!["storage_low"])
-    } else {
-        ("ready", Vec::new())
-    };
+    let reasons = [
+        ("storage_low", health.storage_low),
+        ("clock_jumped", health.clock_jumped),
+    ];
+    let reasons: Vec<_> = reasons
+        .into_iter()
+        .filter_map(|(reason, holds)| holds.then_some(reason))
+        .collect();
+    let status = if reasons.is_empty() { "ready" } else { "degraded" };
     Ok(HttpResponse::Ok().json(json!({"status": status, "reasons": reasons})))
+}
+
+/// `POST /admin/clock/confirm`: the operator vouches for a clock that has jumped far forward.
+///
+/// # Errors
+/// 403 for any but the operator.
+pub async fn confirm_clock(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
+    Identity::of(&request, &app).await?.require_operator(&app).await?;
+    app.engine.confirm_clock();
+    Ok(HttpResponse::Ok().json(json!({"confirmed": true})))
 }

@@ -27,7 +27,7 @@ pub async fn create(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
+    let named = identity.take_customer(&mut fields);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
     let key = app
@@ -46,7 +46,7 @@ pub async fn rotate(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let kid = path_uuid(&request, "key_id", KeyId::parse)?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
+    let named = identity.take_customer(&mut fields);
     let immediate = fields.optional_bool("immediate").unwrap_or(false);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;

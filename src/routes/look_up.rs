@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Fields, path_uuid};
 use crate::identity::Identity;
-use crate::wire::fields::{customer_id, limit};
+use crate::wire::fields::limit;
 use crate::wire::json;
 use crate::wire::look_up::{AuditAnswer, LineageAnswer, TokenAnswer, TokensAnswer};
 
@@ -39,7 +39,7 @@ async fn one(request: &HttpRequest, app: &App) -> Result<(Identity, CustomerId, 
     let identity = Identity::of(request, app).await?;
     let jti = path_uuid(request, "jti", Jti::parse)?;
     let mut query = Fields::from_query(request.query_string())?;
-    let named = customer_id(&mut query);
+    let named = identity.take_customer(&mut query);
     query.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
     Ok((identity, customer, jti))
@@ -52,7 +52,7 @@ async fn one(request: &HttpRequest, app: &App) -> Result<(Identity, CustomerId, 
 pub async fn tokens(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
     let identity = Identity::of(&request, &app).await?;
     let mut query = Fields::from_query(request.query_string())?;
-    let named = customer_id(&mut query);
+    let named = identity.take_customer(&mut query);
     let kind = query.optional_parsed("type", |text| TokenKind::parse(text).ok_or("is no type of token"));
     let agent_id = query.optional_parsed("agent_id", AgentId::parse);
     let status = query.optional_parsed("status", |text| Status::parse(text).ok_or("is no status of a token"));
@@ -88,7 +88,7 @@ pub async fn tokens(request: HttpRequest, app: Data<App>) -> Result<HttpResponse
 pub async fn audit(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
     let identity = Identity::of(&request, &app).await?;
     let mut query = Fields::from_query(request.query_string())?;
-    let named = customer_id(&mut query);
+    let named = identity.take_customer(&mut query);
     let after = query.optional_text("after").map(std::borrow::Cow::into_owned);
     let limit = limit(&mut query);
     query.finish(|| Some(()))?;

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::extract::{Body, Fields, path_text};
 use crate::idempotency::Keyed;
 use crate::identity::Identity;
-use crate::wire::fields::{customer_id, reason};
+use crate::wire::fields::reason;
 use crate::wire::json as answer;
 use crate::wire::overrides::{DecisionTaken, EventAnswer};
 
@@ -30,7 +30,7 @@ pub async fn decide(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let content = body.json().await?;
     let mut fields = content.fields()?;
     let override_jti = fields.required_uuid("override_jti", Jti::parse);
-    let named = customer_id(&mut fields);
+    let named = identity.take_customer(&mut fields);
     let decision = fields.required_parsed("decision", parse_decision);
     let reason = reason(&mut fields);
     let decided_by = fields
@@ -58,7 +58,7 @@ pub async fn find(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, 
     let identity = Identity::of(&request, &app).await?;
     let event_id = path_text(&request, "event_id", EventId::parse)?;
     let mut query = Fields::from_query(request.query_string())?;
-    let named = customer_id(&mut query);
+    let named = identity.take_customer(&mut query);
     query.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
     let call = identity.call(FindEvent {
@@ -77,7 +77,7 @@ pub async fn verify(request: HttpRequest, app: Data<App>, body: Body) -> Result<
     let event_id = path_text(&request, "event_id", EventId::parse)?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = customer_id(&mut fields);
+    let named = identity.take_customer(&mut fields);
     let override_jti = fields.required_uuid("override_jti", Jti::parse);
     let decision = fields.required_parsed("decision", parse_decision);
     let cosignature = fields.required_text("cosignature");

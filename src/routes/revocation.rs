@@ -79,7 +79,7 @@ pub async fn bulk(request: HttpRequest, app: Data<App>, body: Body) -> Result<Ht
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
+    let named = identity.take_customer(&mut fields);
     let agent = fields.optional_parsed("agent_id", AgentId::parse);
     let before = fields.optional_parsed("issued_before", |text| {
         UnixMillis::parse_rfc3339(text).ok_or("must be an RFC 3339 time with a zone")
@@ -117,7 +117,7 @@ pub async fn revoke_key(request: HttpRequest, app: Data<App>, body: Body) -> Res
     let kid = path_uuid(&request, "key_id", KeyId::parse)?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = fields.optional_uuid("customer_id", CustomerId::parse);
+    let named = identity.take_customer(&mut fields);
     let reason = reason(&mut fields);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;
@@ -137,7 +137,7 @@ pub async fn revoke_key(request: HttpRequest, app: Data<App>, body: Body) -> Res
 pub async fn feed(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
     let identity = Identity::of(&request, &app).await?;
     let mut query = Fields::from_query(request.query_string())?;
-    let named = query.optional_uuid("customer_id", CustomerId::parse);
+    let named = identity.take_customer(&mut query);
     let after = query.optional_integer("after", 0..=i64::MAX).unwrap_or(0);
     let wait = query.optional_integer("wait", 0..=FEED_WAIT_SECONDS_MAX).unwrap_or(0);
     query.finish(|| Some(()))?;

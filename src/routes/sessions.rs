@@ -12,7 +12,6 @@ use crate::error::ApiError;
 use crate::extract::{Body, path_uuid};
 use crate::idempotency::Keyed;
 use crate::identity::Identity;
-use crate::wire::fields::customer_id;
 use crate::wire::json as answer;
 
 /// `POST /sessions/{session_jti}/events`
@@ -24,7 +23,7 @@ pub async fn count(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
     let session_jti = path_uuid(&request, "session_jti", Jti::parse)?;
     let content = body.json_or_empty().await?;
     let mut fields = content.fields()?;
-    let named = customer_id(&mut fields);
+    let named = identity.take_customer(&mut fields);
     let count = fields.optional_integer("count", 1..=SESSION_EVENTS_MAX).unwrap_or(1);
     fields.finish(|| Some(()))?;
     let customer = identity.customer(named)?;

@@ -13,7 +13,6 @@ use crate::error::ApiError;
 use crate::extract::{Body, Fields};
 use crate::idempotency::{Keyed, of_item};
 use crate::identity::Identity;
-use crate::wire::fields::customer_id;
 use crate::wire::mint;
 use crate::wire::tokens::{BatchAnswer, minted};
 
@@ -25,7 +24,7 @@ pub async fn app(request: HttpRequest, app: Data<App>, body: Body) -> Result<Htt
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
     let mut fields = content.fields()?;
-    let named = customer_id(&mut fields);
+    let named = identity.take_customer(&mut fields);
     let new = mint::app(fields)?;
     let customer = identity.customer(named)?;
     let call = identity.keyed_call(&request, &content, new)?;
@@ -82,7 +81,7 @@ async fn mint_one<C: Command<Reply = TokenGrant>>(
     let identity = Identity::of(&request, &app).await?;
     let content = body.json().await?;
     let mut fields = content.fields()?.in_form(identity.form(kind));
-    let named = customer_id(&mut fields);
+    let named = identity.take_customer(&mut fields);
     identity.agrees(named)?;
     let command = read(fields, &identity, app.engine.fresh_jti())?;
     let customer = identity.customer(named)?;
@@ -98,7 +97,7 @@ pub async fn batch(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
     let identity = Identity::of(&request, &app).await?;
     let content = body.batch_json().await?;
     let mut fields = content.fields()?;
-    let named = customer_id(&mut fields);
+    let named = identity.take_customer(&mut fields);
     let items = fields.required_raw_list("requests", 1..=BATCH_MAX);
     let items = fields.finish(|| items)?;
     let customer = identity.customer(named)?;

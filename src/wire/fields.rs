@@ -1,6 +1,5 @@
 //! Fields that many requests have.
 
-use countersign_actors::id::CustomerId;
 use countersign_actors::limits::{PAGE_DEFAULT, PAGE_MAX, REASON_CHARS_MAX};
 
 use crate::extract::Fields;
@@ -14,11 +13,6 @@ pub fn reason(fields: &mut Fields<'_>) -> Option<Box<str>> {
             Ok(text.into())
         }
     })
-}
-
-/// Takes `customer_id`.
-pub fn customer_id(fields: &mut Fields<'_>) -> Option<CustomerId> {
-    fields.optional_uuid("customer_id", CustomerId::parse)
 }
 
 /// Takes `limit`, the number of entries of a page.

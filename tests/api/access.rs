@@ -202,6 +202,40 @@ fn an_expired_credential_is_401_from_its_last_second_on() {
     all_refused(&service, &chain, &app, 401, "unauthenticated");
 }
 
+#[test]
+fn a_dead_credential_is_told_nothing_about_its_request() {
+    let service = Service::credentialed();
+    let chain = admin(&service);
+    let app = app_with(&service, &chain, &["*"]);
+    service.advance(DAY);
+    for body in [
+        json!({}),
+        json!({"agent_id": 7, "wrong": true}),
+        json!({"bearer_jti": uuid(), "agent_id": "x"}),
+    ] {
+        for (path, token) in [
+            ("/tokens/agent", chain.token("agent")),
+            ("/tokens/subagent", chain.token("agent")),
+        ] {
+            service.post_as(token, path, &body).refused(401, "unauthenticated", &[]);
+        }
+        service
+            .post_as(&app, "/tokens/agent", &body)
+            .refused(401, "unauthenticated", &[]);
+    }
+}
+
+#[test]
+fn a_missing_customer_is_told_with_everything_else_that_is_missing() {
+    let service = Service::start();
+    let refused = service.post("/tokens/agent", &json!({"ttl_hours": 0}));
+    refused.refused(
+        422,
+        "invalid_request",
+        &["customer_id", "bearer_jti", "agent_id", "ttl_hours"],
+    );
+}
+
 /// The shortest request for a child, when its parent presents itself.
 fn presented(kind: &str) -> Value {
     match kind {
@@ -480,4 +514,30 @@ fn a_credential_is_looked_at_before_the_body() {
     let body = json!({"agent_id": "x"});
     let answer = service.post_as(chain.token("agent"), "/tokens/subagent", &body);
     answer.refused(401, "unauthenticated", &[]);
+}
+
+#[test]
+fn a_caller_who_may_not_ask_about_tokens_learns_nothing_from_how_it_is_refused() {
+    let service = Service::credentialed();
+    let chain = admin(&service);
+    let agent = chain.token("agent");
+    for token in [agent, "qt_agent_x", "garbage"] {
+        for (path, body) in [
+            ("/tokens/introspect", json!({"token": token})),
+            ("/tokens/authorize", json!({"token": token, "action": "data:read:x"})),
+        ] {
+            service.post_as(agent, path, &body).refused(403, "forbidden", &[]);
+        }
+    }
+}
+
+#[test]
+fn a_dead_credential_is_401_where_only_the_operator_may_call() {
+    let service = Service::credentialed();
+    let chain = admin(&service);
+    let token = app_with(&service, &chain, &["*"]);
+    let list = || service.request("GET /customers", &[&format!("Authorization: Bearer {token}")], "");
+    list().refused(403, "forbidden", &[]);
+    service.advance(2 * DAY);
+    list().refused(401, "unauthenticated", &[]);
 }

@@ -260,7 +260,7 @@ fn a_cursor_stays_good_while_tokens_come_and_go() {
         service.delete(&format!("/tokens/{at}"), &own).success();
         cursor = format!("&cursor={at}");
         if found.len() < 20 {
-            service.posted("/tokens/session", &(crate::chain::SESSION.request)(&chain));
+            service.posted("/tokens/override", &(crate::chain::OVERRIDE.request)(&chain));
         }
     }
     found.truncate(stays.len());

@@ -120,9 +120,10 @@ fn other_methods_are_405_and_say_which_are_right() {
 fn an_unknown_path_is_404() {
     let service = Service::start();
     for path in [
-        "/tokens/",
-        "/tokens/app/",
         "/token",
+        "/tokens/",
+        "/token/app",
+        "/tokens/app/",
         "/keys",
         "/keys/signing/x",
         "/Tokens/app",

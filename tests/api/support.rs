@@ -226,7 +226,7 @@ impl Running {
                     started.send((addresses[0], handle, announced)).unwrap();
                     Ok(())
                 };
-                server.run_until_stopped(announce, || ()).await.unwrap();
+                server.run_until_stopped(announce).await.unwrap();
                 assert!(engine.shutdown(Duration::from_secs(30)).await, "all is answered");
             });
         });

@@ -83,7 +83,7 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> (Running, mpsc::Receive
                 started.send((addresses[0], handle)).unwrap();
                 Ok(())
             };
-            server.run_until_stopped(announce, || ()).await.unwrap();
+            server.run_until_stopped(announce).await.unwrap();
         });
     });
     let (address, handle) = serving.recv().unwrap();

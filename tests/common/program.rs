@@ -15,7 +15,7 @@ pub(crate) fn countersign(data_dir: &Path) -> Command {
         .env("AUTH_PORT", "0")
         .env("AUTH_DATA_DIR", data_dir)
         .env("AUTH_STORAGE_DISK_FREE_MIN_MIB", "0")
-        .env("AUTH_LOG", "warn")
+        .env("AUTH_LOG", "error")
         // Where no `config.toml` lies.
         .current_dir(data_dir.parent().unwrap());
     command

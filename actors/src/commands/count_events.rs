@@ -73,3 +73,59 @@ impl Command for CountEvents {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::RevokeToken;
+    use crate::commands::tests::{Given, HOUR, jti};
+
+    fn count(session: u128, count: u32) -> CountEvents {
+        CountEvents {
+            session_jti: jti(session),
+            count,
+        }
+    }
+
+    #[test]
+    fn a_session_counts_to_its_limit_and_then_not_at_all() {
+        let given = Given::hierarchy().then(count(50, 9));
+        assert_eq!(
+            given.when(count(50, 2)).err(),
+            Some(Rejection::SessionExhausted { remaining: 1 })
+        );
+        let given = given.then(count(50, 1));
+        assert_eq!(
+            given.when(count(50, 1)).err(),
+            Some(Rejection::SessionExhausted { remaining: 0 })
+        );
+    }
+
+    #[test]
+    fn counting_writes_a_row_and_no_event() {
+        let decided = Given::hierarchy().when(count(50, 3)).unwrap();
+        assert!(decided.events.is_empty());
+        assert_eq!(decided.rows, [RowChange::SessionUsed { jti: jti(50), used: 3 }]);
+        assert_eq!(decided.reply, Counted { used: 3, remaining: 7 });
+    }
+
+    #[test]
+    fn a_dead_session_counts_nothing() {
+        assert_eq!(
+            Given::hierarchy().after(HOUR).when(count(50, 1)).err(),
+            Some(Rejection::SessionInactive)
+        );
+        let revoke = RevokeToken {
+            jti: jti(20),
+            kind: None,
+            cascade: true,
+            reason: None,
+        };
+        let refused = Given::hierarchy().then(revoke).when(count(50, 1)).err();
+        assert_eq!(refused, Some(Rejection::SessionInactive));
+        assert_eq!(
+            Given::hierarchy().when(count(40, 1)).err(),
+            Some(Rejection::TokenNotFound)
+        );
+    }
+}

@@ -55,3 +55,42 @@ impl Command for CreateSigningKey {
         KeyInfo::again(state, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::{Given, kid, new_key, override_secret};
+    use crate::commands::{RevokeMany, Selector};
+
+    fn create(number: u128) -> CreateSigningKey {
+        CreateSigningKey {
+            key: new_key(kid(number)),
+            override_secret: override_secret(),
+        }
+    }
+
+    #[test]
+    fn a_first_key_brings_the_customer_and_its_override_secret_into_being() {
+        let decided = Given::nobody().when(create(7)).unwrap();
+        assert!(matches!(decided.events.as_slice(), [Event::SigningKeyCreated(made)] if made.kid == kid(7)));
+        assert_eq!(decided.vault.len(), 2);
+        assert_eq!(decided.reply.kid, kid(7));
+    }
+
+    #[test]
+    fn a_second_key_is_refused_and_points_to_the_first() {
+        let given = Given::customer();
+        assert_eq!(
+            given.when(create(7)).err(),
+            Some(Rejection::ActiveKeyExists { kid: given.kid })
+        );
+    }
+
+    #[test]
+    fn after_a_revocation_a_new_key_is_made_and_the_override_secret_stays() {
+        let selector = Selector::Key(kid(1));
+        let given = Given::customer().then(RevokeMany { selector, reason: None });
+        let decided = given.when(create(7)).unwrap();
+        assert!(matches!(decided.vault.as_slice(), [VaultChange::PutSigningKey(_)]));
+    }
+}

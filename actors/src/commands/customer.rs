@@ -101,3 +101,39 @@ impl Command for ListLiveKinds {
         Ok(Decided::answer(kinds))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::{Given, event_id, jti};
+    use crate::commands::{CountEvents, MintOverride};
+    use crate::token::DecisionSet;
+
+    #[test]
+    fn while_suspended_nothing_mints_or_counts_and_resuming_restores_everything() {
+        let set = |suspended| SetSuspended {
+            suspended,
+            reason: None,
+        };
+        let mint = || MintOverride {
+            jti: jti(99),
+            parent: None,
+            event_id: event_id("other"),
+            allowed_decisions: DecisionSet::default(),
+            reason: None,
+            ttl_minutes: None,
+        };
+        let count = CountEvents {
+            session_jti: jti(50),
+            count: 1,
+        };
+        let given = Given::hierarchy().then(set(true));
+        assert!(given.when(set(true)).unwrap().changes_nothing());
+        assert_eq!(given.when(mint()).err(), Some(Rejection::CustomerSuspended));
+        assert_eq!(given.when(count).err(), Some(Rejection::CustomerSuspended));
+        let given = given.then(set(false));
+        assert!(given.when(mint()).is_ok() && given.when(count).is_ok());
+        let kinds = given.when(ListLiveKinds { after: None }).unwrap().reply.found;
+        assert_eq!(kinds.len(), 6);
+    }
+}

@@ -211,3 +211,107 @@ impl Command for FindOverrideSecret {
         Ok(Decided::answer(state.vault.override_secret().cloned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::RevokeToken;
+    use crate::commands::tests::{Given, event_id, jti};
+    use crate::tenant::event::MintDetails;
+
+    fn decide(event: &str, token: u128, decision: Decision) -> DecideEvent {
+        let (event_id, override_jti) = (event_id(event), jti(token));
+        DecideEvent {
+            event_id,
+            override_jti,
+            decision,
+            decided_by: None,
+            reason: None,
+        }
+    }
+
+    fn only_approve() -> MintDetails {
+        let allowed_decisions = DecisionSet::parse(&["approve"]).unwrap();
+        MintDetails::Override {
+            event_id: event_id("evt"),
+            allowed_decisions,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn an_event_is_decided_once_across_all_its_tokens() {
+        let given = Given::hierarchy().token(61, None, 300, only_approve());
+        let given = given.then(decide("evt", 60, Decision::Approve));
+        for token in [60, 61] {
+            let refused = given.when(decide("evt", token, Decision::Approve)).err();
+            assert!(matches!(refused, Some(Rejection::EventDecided(standing)) if standing.override_jti == jti(60)));
+        }
+    }
+
+    #[test]
+    fn the_checks_come_in_the_order_of_the_contract() {
+        let revoke = || RevokeToken {
+            jti: jti(61),
+            kind: None,
+            cascade: false,
+            reason: None,
+        };
+        let given = || Given::hierarchy().token(61, None, 300, only_approve());
+        let refused = |given: Given, event, decision| given.when(decide(event, 61, decision)).err();
+        assert_eq!(
+            given().when(decide("evt", 77, Decision::Approve)).err(),
+            Some(Rejection::TokenNotFound)
+        );
+        assert_eq!(
+            given().when(decide("evt", 30, Decision::Approve)).err(),
+            Some(Rejection::TokenNotFound)
+        );
+        let decided = || {
+            given()
+                .then(decide("evt", 60, Decision::Approve))
+                .then(revoke())
+                .after(300)
+        };
+        assert_eq!(
+            refused(decided(), "other", Decision::Reject),
+            Some(Rejection::EventDiffers)
+        );
+        assert!(matches!(
+            refused(decided(), "evt", Decision::Reject),
+            Some(Rejection::EventDecided(_))
+        ));
+        let dead = given().then(revoke()).after(300);
+        assert_eq!(refused(dead, "evt", Decision::Reject), Some(Rejection::OverrideRevoked));
+        assert_eq!(
+            refused(given().after(300), "evt", Decision::Reject),
+            Some(Rejection::OverrideExpired)
+        );
+        let not_allowed = Some(Rejection::DecisionNotAllowed(Decision::Reject));
+        assert_eq!(refused(given(), "evt", Decision::Reject), not_allowed);
+        assert_eq!(refused(given().after(299), "evt", Decision::Approve), None);
+    }
+
+    #[test]
+    fn a_decision_outlives_its_tokens_for_90_days() {
+        let mut given = Given::hierarchy()
+            .then(decide("evt", 60, Decision::Approve))
+            .after(89 * 24 * 3_600);
+        given.state.purge(given.now, usize::MAX);
+        let file = given
+            .when(FindEvent {
+                event_id: event_id("evt"),
+            })
+            .unwrap()
+            .reply;
+        assert!(file.tokens.is_empty() && file.taken.is_some());
+        let mut given = given.after(24 * 3_600);
+        given.state.purge(given.now, usize::MAX);
+        let forgotten = given
+            .when(FindEvent {
+                event_id: event_id("evt"),
+            })
+            .err();
+        assert_eq!(forgotten, Some(Rejection::EventNotFound));
+    }
+}

@@ -75,3 +75,99 @@ impl Command for MintAgent {
         granted_again(state, moment, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::RevokeToken;
+    use crate::commands::tests::{Given, agent_id, jti};
+    use crate::tenant::event::Event;
+
+    fn agent(bearer: u128, ttl_hours: Option<u32>) -> MintAgent {
+        let rbac = PolicyRequest::default();
+        MintAgent {
+            jti: jti(99),
+            bearer_jti: jti(bearer),
+            agent_id: agent_id("a"),
+            agent_name: None,
+            rbac,
+            ttl_hours,
+        }
+    }
+
+    #[test]
+    fn a_child_never_outlives_its_parent() {
+        let given = Given::hierarchy().after(90 * 24 * 3_600 - 60);
+        let decided = given.when(agent(20, Some(720))).unwrap();
+        assert_eq!(decided.reply.expires_at(), given.now.seconds().plus(60));
+    }
+
+    #[test]
+    fn the_default_policy_is_left_out_of_the_event() {
+        let decided = Given::hierarchy().when(agent(20, None)).unwrap();
+        let [Event::TokenMinted(mint)] = decided.events.as_slice() else {
+            panic!("one token")
+        };
+        assert!(matches!(&mint.details, MintDetails::Agent { policy: None, .. }));
+        assert!(decided.reply.policy().is_some());
+    }
+
+    #[test]
+    fn its_time_to_live_has_a_limit() {
+        for hours in [0, 721] {
+            let refused = Given::hierarchy().when(agent(20, Some(hours))).err();
+            assert_eq!(
+                refused,
+                Some(Rejection::TtlOutOfRange {
+                    kind: TokenKind::Agent,
+                    max: 720
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn a_dead_parent_says_how_it_died() {
+        let revoke = RevokeToken {
+            jti: jti(20),
+            kind: None,
+            cascade: false,
+            reason: None,
+        };
+        assert_eq!(
+            Given::hierarchy().then(revoke).when(agent(20, None)).err(),
+            Some(Rejection::ParentRevoked)
+        );
+        let cascade = RevokeToken {
+            jti: jti(10),
+            kind: None,
+            cascade: true,
+            reason: None,
+        };
+        assert_eq!(
+            Given::hierarchy().then(cascade).when(agent(20, None)).err(),
+            Some(Rejection::ParentRevoked)
+        );
+        let late = Given::hierarchy().after(90 * 24 * 3_600);
+        assert_eq!(late.when(agent(20, None)).err(), Some(Rejection::ParentExpired));
+    }
+
+    #[test]
+    fn a_customer_has_no_more_tokens_than_it_may() {
+        let mut given = Given::hierarchy();
+        given.rules.tokens_per_tenant_max = 7;
+        let given = given.then(agent(20, None));
+        assert_eq!(
+            given.when(agent(20, None)).err(),
+            Some(Rejection::TokenLimit { max: 7 })
+        );
+    }
+
+    #[test]
+    fn without_a_key_that_signs_nothing_is_minted() {
+        assert_eq!(
+            Given::nobody().when(agent(20, None)).err(),
+            Some(Rejection::NoActiveKey)
+        );
+    }
+}

@@ -12,8 +12,7 @@ use crate::id::{CustomerId, Jti, KeyId, Name};
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::event::{Event, Mint, MintDetails};
 use crate::tenant::idempotency::Outcome;
-use crate::tenant::minting::{Minting, granted_again, ttl_seconds};
-use crate::tenant::state::expiry;
+use crate::tenant::minting::{Minting, expiry, granted_again, ttl_seconds};
 use crate::tenant::{Rejection, State};
 use crate::token::{Scopes, TokenGrant, TokenHashDigest, TokenKind};
 

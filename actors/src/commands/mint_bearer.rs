@@ -93,3 +93,55 @@ impl Command for MintBearer {
         granted_again(state, moment, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::{Given, jti};
+
+    fn bearer(parent: BearerParent) -> MintBearer {
+        MintBearer {
+            jti: jti(99),
+            parent,
+            environment: Environment::Staging,
+            ttl_days: None,
+        }
+    }
+
+    #[test]
+    fn the_hash_names_the_parent_and_so_does_the_token_itself() {
+        let given = Given::hierarchy();
+        for parent in [
+            BearerParent::Hash(TokenHashDigest::of("hash")),
+            BearerParent::Presented(jti(10)),
+        ] {
+            let decided = given.when(bearer(parent)).unwrap();
+            assert_eq!(decided.reply.expires_at(), given.now.seconds().plus(90 * 24 * 3_600));
+            assert_eq!(decided.audit.len(), 1);
+        }
+    }
+
+    #[test]
+    fn anything_but_an_app_token_is_no_parent() {
+        let given = Given::hierarchy();
+        let not_found = Some(Rejection::ParentNotFound {
+            field: FIELD,
+            expected: "app",
+        });
+        for parent in [
+            BearerParent::Hash(TokenHashDigest::of("other")),
+            BearerParent::Presented(jti(20)),
+        ] {
+            assert_eq!(given.when(bearer(parent)).err(), not_found);
+        }
+    }
+
+    #[test]
+    fn an_expired_parent_mints_nothing() {
+        let given = Given::hierarchy().after(365 * 24 * 3_600);
+        assert_eq!(
+            given.when(bearer(BearerParent::Presented(jti(10)))).err(),
+            Some(Rejection::ParentExpired)
+        );
+    }
+}

@@ -84,3 +84,47 @@ impl Command for MintOverride {
         granted_again(state, moment, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::DecideEvent;
+    use crate::commands::tests::{Given, event_id, jti};
+    use crate::token::Decision;
+
+    fn flag(event: &str, parent: Option<u128>) -> MintOverride {
+        MintOverride {
+            jti: jti(99),
+            parent: parent.map(jti),
+            event_id: event_id(event),
+            allowed_decisions: DecisionSet::default(),
+            reason: None,
+            ttl_minutes: None,
+        }
+    }
+
+    #[test]
+    fn it_has_a_parent_only_if_one_presented_itself() {
+        let given = Given::hierarchy();
+        assert!(given.when(flag("other", None)).is_ok());
+        let under_session = given.when(flag("other", Some(50))).unwrap();
+        assert_eq!(under_session.reply.expires_at(), given.now.seconds().plus(300));
+        assert!(matches!(
+            given.when(flag("other", Some(20))),
+            Err(Rejection::ParentNotFound { .. })
+        ));
+    }
+
+    #[test]
+    fn a_decided_event_gets_no_further_token() {
+        let decide = DecideEvent {
+            event_id: event_id("evt"),
+            override_jti: jti(60),
+            decision: Decision::Reject,
+            decided_by: None,
+            reason: None,
+        };
+        let refused = Given::hierarchy().then(decide).when(flag("evt", None)).err();
+        assert!(matches!(refused, Some(Rejection::EventDecided(standing)) if standing.decision == Decision::Reject));
+    }
+}

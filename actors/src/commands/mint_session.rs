@@ -93,3 +93,46 @@ impl Command for MintSession {
         granted_again(state, moment, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::{Given, jti};
+
+    fn session(parent: u128, parent_type: SessionParent, max_events: Option<u32>) -> MintSession {
+        let session_id = SessionId::parse("s").unwrap();
+        MintSession {
+            jti: jti(99),
+            parent_jti: jti(parent),
+            parent_type,
+            session_id,
+            max_events,
+            ttl_minutes: None,
+        }
+    }
+
+    #[test]
+    fn the_parent_is_of_the_type_that_is_named() {
+        let given = Given::hierarchy();
+        assert!(given.when(session(30, SessionParent::Agent, None)).is_ok());
+        assert!(given.when(session(40, SessionParent::Subagent, None)).is_ok());
+        for (parent, parent_type) in [(40, SessionParent::Agent), (30, SessionParent::Subagent)] {
+            let refused = given.when(session(parent, parent_type, None)).err();
+            assert!(matches!(
+                refused,
+                Some(Rejection::ParentNotFound {
+                    field: "parent_jti",
+                    ..
+                })
+            ));
+        }
+    }
+
+    #[test]
+    fn it_counts_at_least_one_event_and_at_most_a_million() {
+        for (max_events, good) in [(0, false), (1, true), (1_000_000, true), (1_000_001, false)] {
+            let decided = Given::hierarchy().when(session(30, SessionParent::Agent, Some(max_events)));
+            assert_eq!(decided.is_ok(), good, "{max_events}");
+        }
+    }
+}

@@ -82,3 +82,76 @@ impl Command for MintSubagent {
         granted_again(state, moment, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::{Given, agent_id, jti};
+    use crate::rbac::Pattern;
+
+    fn subagent(number: u128, parent: u128, rbac: PolicyRequest) -> MintSubagent {
+        let (jti, parent_agent_jti) = (jti(number), jti(parent));
+        MintSubagent {
+            jti,
+            parent_agent_jti,
+            agent_id: agent_id("s"),
+            agent_name: None,
+            rbac,
+            ttl_hours: None,
+        }
+    }
+
+    fn allowing(action: &str) -> PolicyRequest {
+        PolicyRequest {
+            allowed_actions: Some(vec![Pattern::parse(action).unwrap()]),
+            ..PolicyRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_subagent_that_asks_for_nothing_shares_its_parents_policy() {
+        let given = Given::hierarchy().then(subagent(99, 40, PolicyRequest::default()));
+        assert!(Arc::ptr_eq(given.policy(99), given.policy(30)));
+    }
+
+    #[test]
+    fn what_a_subagent_narrows_its_own_subagent_cannot_widen() {
+        let given = Given::hierarchy().then(subagent(99, 30, allowing("data:read:*")));
+        let refused = given.when(subagent(100, 99, allowing("data:*:x"))).err();
+        assert!(matches!(
+            refused,
+            Some(Rejection::PermissionEscalation {
+                field: "allowed_actions",
+                ..
+            })
+        ));
+        assert!(given.when(subagent(100, 99, allowing("data:read:x"))).is_ok());
+    }
+
+    #[test]
+    fn delegation_ends_at_its_depth() {
+        let given = Given::hierarchy().then(subagent(98, 40, PolicyRequest::default()));
+        let given = given.then(subagent(99, 98, PolicyRequest::default()));
+        let refused = given.when(subagent(100, 99, PolicyRequest::default())).err();
+        assert_eq!(refused, Some(Rejection::DelegationDepthExceeded { depth: 4, max: 3 }));
+    }
+
+    #[test]
+    fn only_agents_and_subagents_have_subagents() {
+        for parent in [10, 20, 50, 60, 77] {
+            let refused = Given::hierarchy()
+                .when(subagent(99, parent, PolicyRequest::default()))
+                .err();
+            assert!(
+                matches!(
+                    refused,
+                    Some(Rejection::ParentNotFound {
+                        field: "parent_agent_jti",
+                        ..
+                    })
+                ),
+                "{parent}"
+            );
+        }
+    }
+}

@@ -186,7 +186,15 @@ impl Command for CountSelected {
 
     fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<Self::Reply>, Rejection> {
         let selected = |token: &Token| match &self.selector {
-            Selector::Agent(agent_id) => token.details.agent().is_some_and(|agent| agent.agent_id == *agent_id),
+            // What the agent was given since then lives on.
+            Selector::Agent(agent_id) => {
+                let is_agents = token.details.agent().is_some_and(|agent| agent.agent_id == *agent_id);
+                is_agents
+                    && state
+                        .revocations
+                        .agent_up_to(agent_id)
+                        .is_some_and(|up_to| token.sequence <= up_to)
+            }
             Selector::IssuedBefore(before) => token.issued_at < *before,
             Selector::Key(kid) => token.kid == *kid,
         };
@@ -195,5 +203,138 @@ impl Command for CountSelected {
             reached.then_some(())
         };
         Ok(Decided::answer(walk::tokens(state, self.after, usize::MAX, reached)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::{Given, agent_id, jti, kid};
+
+    fn live(given: &Given) -> Vec<u128> {
+        let is_live = |n: &u128| {
+            given
+                .state
+                .liveness(given.state.tokens.get(jti(*n)).unwrap(), given.now)
+                .is_ok()
+        };
+        [10, 20, 30, 40, 50, 60].into_iter().filter(is_live).collect()
+    }
+
+    fn revoke(number: u128, cascade: bool) -> RevokeToken {
+        RevokeToken {
+            jti: jti(number),
+            kind: None,
+            cascade,
+            reason: None,
+        }
+    }
+
+    fn many(selector: Selector) -> RevokeMany {
+        RevokeMany { selector, reason: None }
+    }
+
+    #[test]
+    fn a_revoked_tokens_children_live_on_unless_it_cascades() {
+        assert_eq!(live(&Given::hierarchy().then(revoke(30, false))), [10, 20, 40, 50, 60]);
+        assert_eq!(live(&Given::hierarchy().then(revoke(30, true))), [10, 20, 60]);
+    }
+
+    #[test]
+    fn a_cascade_passes_through_dead_intermediates() {
+        let given = Given::hierarchy().then(revoke(40, false)).then(revoke(20, true));
+        assert_eq!(live(&given), [10, 60]);
+    }
+
+    #[test]
+    fn revoking_again_changes_nothing_but_may_begin_to_cascade() {
+        let given = Given::hierarchy().then(revoke(30, false));
+        assert!(given.when(revoke(30, false)).unwrap().changes_nothing());
+        let given = given.then(revoke(30, true));
+        assert_eq!(live(&given), [10, 20, 60]);
+        assert!(given.when(revoke(30, true)).unwrap().changes_nothing());
+        assert!(given.when(revoke(30, false)).unwrap().changes_nothing());
+    }
+
+    #[test]
+    fn a_token_of_another_type_than_named_is_not_there() {
+        let command = RevokeToken {
+            kind: Some(TokenKind::Bearer),
+            ..revoke(30, false)
+        };
+        assert_eq!(Given::hierarchy().when(command).err(), Some(Rejection::TokenNotFound));
+    }
+
+    #[test]
+    fn an_agents_tokens_die_with_their_descendants_and_later_ones_live() {
+        let given = Given::hierarchy().then(many(Selector::Agent(agent_id("agent"))));
+        assert_eq!(live(&given), [10, 20, 60]);
+        let again = crate::tenant::event::MintDetails::Agent {
+            agent_id: agent_id("agent"),
+            agent_name: None,
+            policy: None,
+        };
+        let given = given.token(31, Some(20), 60, again);
+        assert!(
+            given
+                .state
+                .liveness(given.state.tokens.get(jti(31)).unwrap(), given.now)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn issued_before_spares_the_second_itself_and_never_means_the_future() {
+        let given = Given::hierarchy();
+        let now = given.now.seconds();
+        assert!(matches!(
+            given.when(many(Selector::IssuedBefore(now.plus(1)))),
+            Err(Rejection::InvalidField {
+                field: "issued_before",
+                ..
+            })
+        ));
+        assert_eq!(
+            live(&given.then(many(Selector::IssuedBefore(now)))),
+            [10, 20, 30, 40, 50, 60]
+        );
+        let given = Given::hierarchy()
+            .after(1)
+            .then(many(Selector::IssuedBefore(now.plus(1))));
+        assert_eq!(live(&given), [0_u128; 0]);
+    }
+
+    #[test]
+    fn a_revoked_key_takes_its_tokens_with_it_and_is_erased() {
+        let given = Given::hierarchy();
+        let decided = given.when(many(Selector::Key(kid(1)))).unwrap();
+        assert!(matches!(decided.vault.as_slice(), [VaultChange::EraseSigningKey(erased)] if *erased == kid(1)));
+        let given = given.then(many(Selector::Key(kid(1))));
+        assert_eq!(live(&given), [0_u128; 0]);
+        assert!(given.state.keys.published(given.now).is_empty());
+        assert_eq!(given.state.signing_key(given.now).err(), Some(Rejection::NoActiveKey));
+        assert_eq!(
+            given.when(many(Selector::Key(kid(9)))).err(),
+            Some(Rejection::KeyNotFound)
+        );
+    }
+
+    #[test]
+    fn a_cascade_lists_what_is_derived_and_has_not_expired() {
+        let given = Given::hierarchy().after(3_600);
+        let slice = given
+            .when(ListDescendants {
+                root: jti(20),
+                after: None,
+            })
+            .unwrap()
+            .reply;
+        assert_eq!(
+            slice,
+            Some(Slice {
+                found: vec![jti(30), jti(40)],
+                next: None
+            })
+        );
     }
 }

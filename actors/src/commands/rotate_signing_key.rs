@@ -155,3 +155,66 @@ impl Command for RotateSigningKey {
         KeyInfo::again(state, outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::tests::{Given, kid, new_key};
+
+    fn rotate(of: u128, immediate: bool) -> RotateSigningKey {
+        RotateSigningKey {
+            kid: kid(of),
+            immediate,
+            new: new_key(kid(2)),
+        }
+    }
+
+    fn signing(given: &Given) -> KeyId {
+        given.state.keys.active(given.now).unwrap().kid
+    }
+
+    #[test]
+    fn a_new_key_is_published_at_once_and_signs_when_verifiers_know_it() {
+        let given = Given::customer().then(rotate(1, false));
+        assert_eq!(signing(&given), kid(1));
+        assert_eq!(given.state.keys.published(given.now).len(), 2);
+        let given = given.after(299);
+        assert_eq!(signing(&given), kid(1));
+        let given = given.after(1);
+        assert_eq!(signing(&given), kid(2));
+    }
+
+    #[test]
+    fn an_immediate_rotation_signs_at_once() {
+        assert_eq!(signing(&Given::customer().then(rotate(1, true))), kid(2));
+    }
+
+    #[test]
+    fn while_a_key_waits_only_it_can_be_told_to_sign() {
+        let given = Given::customer().then(rotate(1, false));
+        assert!(
+            matches!(given.when(rotate(1, false)), Err(Rejection::RotationPending { kid: waiting, .. }) if waiting == kid(2))
+        );
+        let given = given.then(rotate(1, true));
+        assert_eq!(signing(&given), kid(2));
+        assert_eq!(given.when(rotate(1, true)).err(), Some(Rejection::KeyNotActive));
+    }
+
+    #[test]
+    fn only_the_active_key_is_rotated() {
+        assert_eq!(
+            Given::customer().when(rotate(9, false)).err(),
+            Some(Rejection::KeyNotFound)
+        );
+    }
+
+    #[test]
+    fn a_retired_key_is_published_until_the_last_token_it_signed_has_expired() {
+        let given = Given::hierarchy().then(rotate(1, true));
+        let year = 365 * 24 * 3_600;
+        let given = given.after(year - 1);
+        assert_eq!(given.state.keys.published(given.now).len(), 2);
+        let given = given.after(1);
+        assert_eq!(given.state.keys.published(given.now).len(), 1);
+    }
+}

@@ -5,18 +5,22 @@ use std::time::Duration;
 use super::Engine;
 use crate::clock::UnixMillis;
 use crate::commands::{
-    Access, Active, Authenticate, Authorization, Authorize, Call, CountSelected, DecideEvent, Describe, EventFile,
-    FindEvent, FindOverrideSecret, Introspect, ListDescendants, ListLiveKinds, ListRevocations, Overview,
+    Access, Active, Authenticate, Authorization, Authorize, Call, Command, CountSelected, DecideEvent, Describe,
+    EventFile, FindEvent, FindOverrideSecret, Introspect, ListDescendants, ListLiveKinds, ListRevocations, Overview,
     PresentedToken, RevokeMany, RevokeToken, Taken,
 };
 use crate::crypto::digest::{cosign, cosignature_is_valid};
-use crate::error::Failure;
+use crate::error::{Failure, Overload};
 use crate::id::{CustomerId, EventId, Jti};
 use crate::limits::{FEED_WAIT_SECONDS_MAX, REVOKED_LISTED_MAX};
 use crate::tenant::Rejection;
 use crate::tenant::revocations::Revocation;
 use crate::token::jwt;
 use crate::token::{Decision, Scope, TokenKind};
+
+/// Times that a slice of a walk is asked for while its tenant is busy, and the pause between: some seconds in all.
+const SLICE_ATTEMPTS: u32 = 500;
+const SLICE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a cascade reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,7 +63,7 @@ impl Engine {
         let (mut cascaded, mut after) = (root_alone(), None);
         loop {
             // The caller's own token may be among those that it revoked, so the rest is done in the operator's name.
-            let Some(slice) = self.manage(customer, ListDescendants { root, after }).await? else {
+            let Some(slice) = self.slice(customer, ListDescendants { root, after }).await? else {
                 (cascaded, after) = (root_alone(), None);
                 continue;
             };
@@ -83,7 +87,7 @@ impl Engine {
         let (mut count, mut after) = (0, None);
         loop {
             let slice = self
-                .manage(
+                .slice(
                     customer,
                     CountSelected {
                         selector: selector.clone(),
@@ -97,6 +101,18 @@ impl Engine {
             }
             after = slice.next;
         }
+    }
+
+    /// A slice of a walk over what an event has done already. A tenant that is busy makes the walk wait, because a refusal would
+    /// say that nothing happened.
+    async fn slice<C: Command + Clone>(&self, customer: CustomerId, command: C) -> Result<C::Reply, Failure> {
+        for _ in 0..SLICE_ATTEMPTS {
+            match self.manage(customer, command.clone()).await {
+                Err(Failure::Overloaded(Overload::Tenant | Overload::Process)) => tokio::time::sleep(SLICE_PAUSE).await,
+                answered => return answered,
+            }
+        }
+        self.manage(customer, command).await
     }
 
     /// Whether a token is active, for a caller who may read the customer's tokens; whatever is wrong with it, it is just not.
@@ -154,7 +170,7 @@ impl Engine {
         if call.command.is_some_and(|own| own != customer) {
             return Ok(None);
         }
-        match self.authenticate(token, &presented).await {
+        match self.verify(token, &presented).await {
             Ok(token) => Ok(Some((customer, token))),
             Err(Failure::Rejected(_)) => Ok(None),
             Err(failure) => Err(failure),
@@ -261,11 +277,6 @@ impl Engine {
             Ok(()) => self.execute(customer, call).await,
             Err(_) => Ok(found),
         }
-    }
-
-    /// Answers those who wait for a revocation at once, from now on: to be called before a shutdown that waits for what is in progress.
-    pub fn stop_waiting(&self) {
-        self.inner.shared.feed.close();
     }
 
     /// An overview of a customer, with the number of live tokens of each kind.

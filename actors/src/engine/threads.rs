@@ -8,6 +8,7 @@ use actix::{Actor, Addr, Arbiter, System};
 use quick_cache::sync::Cache;
 
 use super::{EngineOptions, Inner};
+use crate::clock::ClockWatch;
 use crate::crypto::CryptoError;
 use crate::crypto::keys::warm_up;
 use crate::data_dir::{DataDir, DataDirError};
@@ -81,6 +82,12 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         on_failure: options.on_failure,
         ..JournalOptions::default()
     };
+    #[cfg(any(test, feature = "testing"))]
+    let (journal, journal_threads) = match options.store {
+        Some(store) => Journal::with_store(store, journal_options)?,
+        None => Journal::open(data_dir, journal_options)?,
+    };
+    #[cfg(not(any(test, feature = "testing")))]
     let (journal, journal_threads) = Journal::open(data_dir, journal_options)?;
     let shards = match options.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -88,6 +95,7 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
     };
     let shared = Arc::new(Shared {
         journal,
+        watch: ClockWatch::new(Arc::clone(&options.clock)),
         clock: options.clock,
         rules: options.rules,
         feed: Arc::default(),

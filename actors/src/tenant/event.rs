@@ -11,6 +11,7 @@ use super::idempotency::IdempotencyRecord;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::crypto::keys::PublicKey;
 use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
+use crate::permissions::PermissionEvent;
 use crate::rbac::Policy;
 use crate::token::{Decision, DecisionSet, Environment, Scopes, TokenHashDigest, TokenKind};
 
@@ -117,6 +118,8 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Box<str>>,
     },
+    /// Something about permission overrides or roles.
+    Permission(PermissionEvent),
 }
 
 /// A signing key as it was made. Its private part is not here: it is sealed in the vault, where it can be erased.

@@ -6,7 +6,7 @@ use super::audit::AuditDraft;
 use super::event::{Event, Mint, MintDetails};
 use super::idempotency::Outcome;
 use super::rejection::Rejection;
-use super::state::{Dead, State, expiry};
+use super::state::{Dead, State};
 use super::tokens::Token;
 use crate::clock::UnixSeconds;
 use crate::commands::{Decided, Moment};
@@ -84,6 +84,12 @@ impl<'a> Minting<'a> {
             }
         }
     }
+}
+
+/// `exp` of a new token: as long as requested, but never after its parent's.
+pub(crate) fn expiry(issued_at: UnixSeconds, ttl_seconds: u64, parent: Option<&Token>) -> UnixSeconds {
+    let requested = issued_at.plus(i64::try_from(ttl_seconds).unwrap_or(i64::MAX));
+    parent.map_or(requested, |parent| requested.min(parent.expires_at))
 }
 
 /// The time to live in seconds: what was asked for in the kind's own unit, or the default.

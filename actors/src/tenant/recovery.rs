@@ -25,15 +25,18 @@ pub(crate) struct Recovering<F> {
     /// What rows tell is about things that the events bring into being, so it waits for them.
     rows: Vec<RowChange>,
     now: UnixMillis,
+    /// Whether the clock can be trusted enough to forget what it says has expired.
+    may_forget: bool,
     finished: F,
 }
 
 impl<F: FnOnce(Recovered) + Send> Recovering<F> {
-    pub(crate) fn new(customer: CustomerId, now: UnixMillis, finished: F) -> Self {
+    pub(crate) fn new(customer: CustomerId, now: UnixMillis, may_forget: bool, finished: F) -> Self {
         Self {
             state: Box::new(State::new(customer)),
             rows: Vec::new(),
             now,
+            may_forget,
             finished,
         }
     }
@@ -61,6 +64,7 @@ impl<F: FnOnce(Recovered) + Send> Recovery for Recovering<F> {
             mut state,
             rows,
             now,
+            may_forget,
             finished,
         } = *self;
         let restored = result.map(|lease| {
@@ -72,7 +76,9 @@ impl<F: FnOnce(Recovered) + Send> Recovery for Recovering<F> {
                     .filter_map(|row| row.forgotten());
                 let mut garbage: Vec<_> = stale.collect();
                 let now = state.now(now);
-                garbage.extend(state.purge(now, usize::MAX));
+                if may_forget {
+                    garbage.extend(state.purge(now, usize::MAX));
+                }
                 Restored { state, lease, garbage }
             })
         });

@@ -2,6 +2,7 @@
 
 use crate::clock::UnixMillis;
 use crate::id::{EventId, Jti, KeyId};
+use crate::permissions::PermissionRejection;
 use crate::rbac::{InvalidPolicy, NarrowError};
 use crate::token::{Decision, Scope, TokenKind};
 
@@ -149,6 +150,9 @@ pub enum Rejection {
     /// The signing key changed between preparing a token and recording it.
     #[error("the signing key changed meanwhile; the call can be repeated")]
     KeyChanged,
+    /// A rule of permissions.
+    #[error(transparent)]
+    Permission(#[from] PermissionRejection),
 }
 
 /// The decision that stands on an event.

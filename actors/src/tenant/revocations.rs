@@ -60,6 +60,11 @@ impl Revocations {
         by_age || (!self.agents.is_empty() && by_agent().unwrap_or(false))
     }
 
+    /// The last of an agent's tokens that are dead, by their sequence numbers.
+    pub fn agent_up_to(&self, agent_id: &AgentId) -> Option<u64> {
+        self.agents.get(agent_id).copied()
+    }
+
     /// The revocations after `sequence`, oldest first.
     pub fn after(&self, sequence: u64) -> impl Iterator<Item = &Revocation> {
         self.feed

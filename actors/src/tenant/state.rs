@@ -6,12 +6,13 @@ use super::decisions::{DecisionRecord, Decisions};
 use super::event::{Event, KeyMade, Mint, MintDetails, Recorded};
 use super::idempotency::IdempotencyRecords;
 use super::keys::{Keys, SigningKeyRecord};
+use super::permissions::Permissions;
 use super::rejection::Rejection;
 use super::revocations::{Revocation, Revocations, Target};
 use super::rows::RowChange;
 use super::tokens::{AgentDetails, Details, NewToken, Revoked, Token, Tokens};
 use super::vault::Vault;
-use crate::clock::{UnixMillis, UnixSeconds};
+use crate::clock::UnixMillis;
 use crate::crypto::sealed::SealedKey;
 use crate::id::{CustomerId, Jti};
 use crate::limits::EXPIRED_READABLE_SECONDS;
@@ -43,6 +44,8 @@ pub struct State {
     pub vault: Vault,
     /// Calls with an idempotency key.
     pub idempotency: IdempotencyRecords,
+    /// Permission overrides and roles.
+    pub permissions: Permissions,
     /// What was revoked.
     pub revocations: Revocations,
     /// What was decided on flagged events.
@@ -62,6 +65,7 @@ impl State {
             tokens: Tokens::default(),
             vault: Vault::default(),
             idempotency: IdempotencyRecords::default(),
+            permissions: Permissions::default(),
             revocations: Revocations::default(),
             decisions: Decisions::default(),
             suspended: false,
@@ -104,6 +108,7 @@ impl State {
                 self.keys.promote(kid, at);
             }
             Event::TokenMinted(mint) => self.add_token(sequence, mint).map_err(inconsistent)?,
+            Event::Permission(event) => self.permissions.apply(sequence, at, event).map_err(inconsistent)?,
             Event::CustomerSuspended { reason: _ } => self.suspended = true,
             Event::CustomerResumed { reason: _ } => self.suspended = false,
             Event::SessionCounted { jti, used } => {
@@ -390,10 +395,4 @@ pub struct ParentQuery<'a> {
     pub field: &'static str,
     /// The kinds in words.
     pub expected: &'static str,
-}
-
-/// `exp` of a new token: as long as requested, but never after its parent's.
-pub fn expiry(issued_at: UnixSeconds, ttl_seconds: u64, parent: Option<&Token>) -> UnixSeconds {
-    let requested = issued_at.plus(i64::try_from(ttl_seconds).unwrap_or(i64::MAX));
-    parent.map_or(requested, |parent| requested.min(parent.expires_at))
 }

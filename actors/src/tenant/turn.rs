@@ -3,19 +3,22 @@
 //! A turn is synchronous and short. Memory may run ahead of the disk, but nothing leaves the tenant before what it was decided
 //! on is durable: grants, refusals and reads alike.
 
+mod aside;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::oneshot;
 
-use super::audit::{AuditDraft, AuditEntry};
 use super::event::{Event, Recorded};
 use super::idempotency::{Idempotency, IdempotencyRecord};
+use super::notes::NoteMeter;
+use super::origin::Origin;
 use super::recovery::Restored;
 use super::rows::RowChange;
 use super::state::State;
 use super::vault::VaultChange;
-use crate::clock::{Clock, UnixMillis, prefixed_id};
+use crate::clock::{Clock, ClockWatch, UnixMillis};
 use crate::commands::{Call, Caller, Command, Decided, Moment, Rules, check_access};
 use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
@@ -28,6 +31,7 @@ use crate::tenant::Rejection;
 pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) watch: ClockWatch,
     pub(crate) rules: Rules,
     pub(crate) feed: Arc<FeedWaiters>,
 }
@@ -93,6 +97,13 @@ pub(crate) trait Job: Send {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) String);
 
+/// What cannot be written must not be applied either.
+impl From<serde_json::Error> for Fault {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A command and where its answer goes.
 pub(crate) struct CommandJob<C: Command> {
     pub(crate) call: Call<C>,
@@ -120,26 +131,6 @@ struct Progress {
     refused: AtomicBool,
 }
 
-/// Where a decision comes from.
-struct Origin<'a> {
-    now: UnixMillis,
-    caller: &'a Caller,
-    request_id: Option<Arc<str>>,
-    idempotency: Option<Idempotency>,
-}
-
-impl Origin<'_> {
-    /// The rows of the audit's entries about what happened from `sequence` on.
-    fn audit_rows(&self, drafts: Vec<AuditDraft>, sequence: u64) -> Result<Vec<SideChange>, Fault> {
-        let row = |draft| {
-            let id = prefixed_id("aud_", self.now);
-            AuditEntry::of(draft, id, self.now, self.caller, self.request_id.clone()).row(sequence)
-        };
-        let rows: Result<Vec<_>, _> = drafts.into_iter().map(row).collect();
-        rows.map_err(|error| Fault(error.to_string()))
-    }
-}
-
 /// A customer's state with its place in the journal.
 pub(crate) struct Tenant {
     state: State,
@@ -147,6 +138,7 @@ pub(crate) struct Tenant {
     shared: Arc<Shared>,
     appended: u64,
     progress: Arc<Progress>,
+    notes: NoteMeter,
     /// Rows that nobody needs any more; they go with the next append.
     garbage: Vec<RowChange>,
 }
@@ -160,6 +152,7 @@ impl Tenant {
             shared,
             appended: 0,
             progress: Arc::default(),
+            notes: NoteMeter::default(),
             garbage,
         }
     }
@@ -181,7 +174,7 @@ impl Tenant {
             return Err(Fault("the journal refused an append".to_owned()));
         }
         let now = self.state.now(self.shared.clock.now());
-        self.garbage.extend(self.state.purge(now, PURGED_PER_TURN_MAX));
+        self.forget(now, PURGED_PER_TURN_MAX);
         let Call {
             caller,
             request_id,
@@ -190,7 +183,16 @@ impl Tenant {
         } = call;
         match self.decide(&caller, idempotency, command, now) {
             Err(rejection) => self.answer(pending, Err(Failure::Rejected(rejection))),
-            Ok(decided) if decided.changes_nothing() => self.answer(pending, Ok(decided.reply)),
+            Ok(decided) if decided.changes_nothing() => {
+                self.answer(pending, Ok(decided.reply));
+                let origin = Origin {
+                    now,
+                    caller: &caller,
+                    request_id,
+                    idempotency: None,
+                };
+                self.note(decided.notes, &origin)?;
+            }
             Ok(_) if self.shared.journal.is_storage_low() => {
                 pending.complete(Err(Failure::Overloaded(Overload::StorageLow)));
             }
@@ -204,7 +206,14 @@ impl Tenant {
                 self.record(decided, origin, pending)?;
             }
         }
-        Ok(())
+        self.purge_overrides(now)
+    }
+
+    /// Forgets what nobody needs any more, unless the clock that says so cannot be trusted.
+    fn forget(&mut self, now: UnixMillis, at_most: usize) {
+        if !self.shared.watch.has_jumped() {
+            self.garbage.extend(self.state.purge(now, at_most));
+        }
     }
 
     fn decide<C: Command>(
@@ -269,8 +278,10 @@ impl Tenant {
             outcome,
             mut records,
             reply,
+            ..
         } = decided;
         let first_sequence = self.state.sequence() + 1;
+        let happened = events.len();
         if let Some((key, outcome)) = origin.idempotency.zip(outcome) {
             records = vec![Some(IdempotencyRecord::of(key, outcome))];
         }
@@ -286,6 +297,8 @@ impl Tenant {
             }
         }
         side.extend(rows.iter().map(RowChange::row));
+        // A turn that makes many forgets as many, or else a customer who mints in batches would fill up with what has expired.
+        self.forget(origin.now, happened);
         let kept = self.garbage.len().saturating_sub(GARBAGE_PER_APPEND_MAX);
         side.extend(self.garbage.split_off(kept).iter().map(RowChange::row));
         let revoked_by = self
@@ -346,7 +359,10 @@ impl Tenant {
             if matches!(outcome, Err(AppendError::Refused(_))) {
                 progress.refused.store(true, Ordering::Release);
             }
-            progress.completed.fetch_add(1, Ordering::AcqRel);
+            // What the journal failed to keep stays in flight for ever: nothing that stands on it may be answered.
+            if outcome != Err(AppendError::Failed) {
+                progress.completed.fetch_add(1, Ordering::AcqRel);
+            }
             done(outcome);
         });
         let lease = self.lease.clone();

@@ -6,8 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod clock;
+mod faults;
+mod later;
 mod lifecycle;
 mod model;
+mod narrowing;
 mod support;
 
 use std::time::Duration;

@@ -53,7 +53,7 @@ impl Fixture {
     }
 }
 
-fn start(dir: &Path, clock: &Arc<ManualClock>, change: impl FnOnce(&mut EngineOptions)) -> Engine {
+pub(crate) fn start(dir: &Path, clock: &Arc<ManualClock>, change: impl FnOnce(&mut EngineOptions)) -> Engine {
     let mut options = EngineOptions::new(dir);
     options.clock = Arc::clone(clock) as _;
     options.master_key = Some(MasterKey::from_bytes(&[7; 32]).expect("a key"));

@@ -1,0 +1,17 @@
+//! Permission overrides over HTTP: the documents' own calls, the rules sentence by sentence, and what a crash leaves.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod agents;
+mod audit;
+mod checks;
+mod crash;
+mod keys;
+mod overrides;
+mod roles;
+mod seed;
+mod support;
