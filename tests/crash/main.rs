@@ -8,6 +8,7 @@
 
 #[path = "../common/client.rs"]
 mod client;
+mod contested;
 mod killed;
 mod life;
 mod load;
