@@ -12,7 +12,9 @@ use crate::print;
 mod bootstrap;
 mod check_config;
 mod inspect;
+mod purge;
 mod serve;
+mod service;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -37,6 +39,9 @@ enum Command {
     /// Show the settings in force without starting; exits with 1 if they are refused
     CheckConfig,
     Bootstrap(bootstrap::Arguments),
+    /// Forget permission overrides that expired over 90 days ago, now instead of once a day
+    #[command(after_help = EXIT_CODES)]
+    Purge,
     Inspect(inspect::Arguments),
 }
 
@@ -54,6 +59,7 @@ pub fn run() -> ExitCode {
         Command::Serve => serve::run(&config),
         Command::CheckConfig => check_config::run(&config),
         Command::Bootstrap(arguments) => bootstrap::run(&config, &arguments),
+        Command::Purge => purge::run(&config),
         Command::Inspect(arguments) => inspect::run(&config, &arguments),
     };
     match done {

@@ -50,6 +50,7 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/customers/{id}/suspend").post(customers::suspend))
         .service(at("/customers/{id}/resume").post(customers::resume))
         .service(at("/audit").get(look_up::audit))
+        .service(at("/admin/purge").post(health::purge))
         .service(at("/admin/clock/confirm").post(health::confirm_clock))
         .configure(permissions::configure);
 }

@@ -264,7 +264,25 @@ fn help_names_every_command_and_the_exit_codes() {
     let directory = directory();
     let help = run(directory.path(), &[], &["--help"]);
     let help = text(&help.stdout);
-    for word in ["serve", "check-config", "bootstrap", "inspect", "Exit codes"] {
+    for word in ["serve", "check-config", "bootstrap", "purge", "inspect", "Exit codes"] {
         assert!(help.contains(word), "{word}");
     }
+}
+
+#[test]
+fn purge_works_beside_a_service_and_without() {
+    let directory = directory();
+    bootstrap(directory.path(), &[]);
+    let purged = |variables: &[(&str, &str)]| {
+        let output = run(directory.path(), variables, &["purge"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).to_owned()
+    };
+    assert_eq!(purged(&[]), "0 permission overrides forgotten\n");
+    let service = Service::start(directory.path(), &[]);
+    assert_eq!(
+        purged(&[("AUTH_PORT", &service.port)]),
+        "0 permission overrides forgotten\n"
+    );
+    service.stop();
 }

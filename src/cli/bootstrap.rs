@@ -13,12 +13,10 @@ use countersign_actors::token::hash::token_hash;
 use countersign_actors::{Call, CustomerId, Engine, Failure, Name, NewApp, Rejection, Scope, StartError};
 use serde::Serialize;
 
+use super::service::Service;
 use crate::config::Config;
 use crate::service::start_engine;
 use crate::{print, telemetry};
-use service::Service;
-
-mod service;
 
 /// Make a customer's signing key if it has none, mint an app token, and print it
 ///

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt;
+use countersign_actors::Engine;
 use countersign_actors::clock::SystemClock;
 use tokio::sync::oneshot;
 
@@ -14,6 +15,9 @@ use crate::config::{Config, Exposure};
 use crate::server::Server;
 use crate::service::{application, start_engine};
 use crate::{print, telemetry};
+
+/// Time between two purges.
+const PURGE_INTERVAL: Duration = Duration::from_secs(24 * 3_600);
 
 /// Serves until stopped, or until the journal fails.
 pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
@@ -54,7 +58,9 @@ async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
         handle.stop(true).await;
         Some(reason)
     });
+    let purging = rt::spawn(purge_daily(engine.clone()));
     server.run_until_stopped(announce).await?;
+    purging.abort();
     let limit = Duration::from_secs(config.server.shutdown_timeout_seconds);
     if !engine.shutdown(limit).await {
         tracing::warn!("some calls were still in flight when the time to stop was over");
@@ -66,6 +72,22 @@ async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
             Err(format!("the journal has failed: {reason}").into())
         }
         None => Ok(()),
+    }
+}
+
+/// Forgets once a day what is kept for 90 days, also of customers that nobody asks for.
+async fn purge_daily(engine: Engine) {
+    loop {
+        rt::time::sleep(PURGE_INTERVAL).await;
+        match engine.purge_overrides().await {
+            Ok(purged) => tracing::info!(
+                purged,
+                "permission overrides that expired over 90 days ago were forgotten"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "old permission overrides could not be forgotten; they will be tomorrow")
+            }
+        }
     }
 }
 

@@ -46,3 +46,13 @@ pub async fn confirm_clock(request: HttpRequest, app: Data<App>) -> Result<HttpR
     app.engine.confirm_clock();
     Ok(HttpResponse::Ok().json(json!({"confirmed": true})))
 }
+
+/// `POST /admin/purge`: forgets what is kept for 90 days, in all customers, at once instead of once a day.
+///
+/// # Errors
+/// 403 for any but the operator.
+pub async fn purge(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
+    Identity::of(&request, &app).await?.require_operator(&app).await?;
+    let purged = app.engine.purge_overrides().await?;
+    Ok(HttpResponse::Ok().json(json!({"purged": purged})))
+}

@@ -36,3 +36,24 @@ fn with_little_room_on_the_disk_writes_are_503_while_reads_go_on() {
     let keys = service.get(&format!("/keys/public/{}", chain.customer)).success();
     assert_eq!(keys["public_key"], chain.key["public_key"]);
 }
+
+#[test]
+fn a_clock_that_jumped_shows_until_the_operator_vouches_for_it() {
+    let service = Service::credentialed();
+    service.jump(3_601);
+    assert_eq!(
+        service.get("/ready").success(),
+        json!({"status": "degraded", "reasons": ["clock_jumped"]})
+    );
+    service
+        .post("/admin/clock/confirm", &json!({}))
+        .refused(401, "unauthenticated", &[]);
+    assert_eq!(
+        service.post_as_operator("/admin/clock/confirm", &json!({})),
+        json!({"confirmed": true})
+    );
+    assert_eq!(
+        service.get("/ready").success(),
+        json!({"status": "ready", "reasons": []})
+    );
+}

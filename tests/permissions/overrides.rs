@@ -268,3 +268,29 @@ fn a_blind_retry_makes_a_second_one_and_an_idempotency_key_does_not() {
     key.call_with("POST", PATH, &[("x-idempotency-key", "")], Some(&body))
         .refused(400, "BAD_REQUEST");
 }
+
+#[test]
+fn what_expired_long_ago_is_purged_for_customers_that_nobody_asks_for() {
+    let mut service = Service::start();
+    let customer = service.customer();
+    let text = {
+        let key = service.key(&customer, &["*"]);
+        let soon = with(&rule("user", "DENY", "billing:delete"), "expiresAt", service.time(60));
+        for _ in 0..40 {
+            key.post("/permissions/overrides", &soon).data(201);
+        }
+        key.create("user", "GRANT", "billing:read");
+        key.text.clone()
+    };
+    service.advance(91 * 86_400);
+    // Nobody has asked for the customer since.
+    service.restart();
+    let purged = service.call("POST", "/admin/purge", &[], None);
+    assert_eq!(purged.json(), serde_json::json!({"purged": 40}));
+    assert_eq!(
+        service.call("POST", "/admin/purge", &[], None).json(),
+        serde_json::json!({"purged": 0})
+    );
+    let key = service.known_key(&text);
+    assert_eq!(key.list("user").len(), 1, "what does not expire stays");
+}

@@ -30,7 +30,7 @@ pub use describe_key::{DescribeKey, KeyDescription};
 pub use find_role::FindRole;
 pub use list_overrides::{ListOverrides, OverridePage, StatusFilter};
 pub use list_roles::{ListRoles, RolePage};
-pub(crate) use purge_overrides::PurgeOverrides;
+pub use purge_overrides::PurgeOverrides;
 pub use resolve_permissions::{Resolution, ResolvePermissions};
 pub use user_roles::UserRoles;
 

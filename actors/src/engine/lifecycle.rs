@@ -105,7 +105,11 @@ impl Engine {
 
     /// A slice of a walk over what an event has done already. A tenant that is busy makes the walk wait, because a refusal would
     /// say that nothing happened.
-    async fn slice<C: Command + Clone>(&self, customer: CustomerId, command: C) -> Result<C::Reply, Failure> {
+    pub(super) async fn slice<C: Command + Clone>(
+        &self,
+        customer: CustomerId,
+        command: C,
+    ) -> Result<C::Reply, Failure> {
         for _ in 0..SLICE_ATTEMPTS {
             match self.manage(customer, command.clone()).await {
                 Err(Failure::Overloaded(Overload::Tenant | Overload::Process)) => tokio::time::sleep(SLICE_PAUSE).await,

@@ -9,28 +9,30 @@ use crate::tenant::{Rejection, State};
 
 /// Forgets some of the overrides that expired over 90 days ago; those without an expiry never.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PurgeOverrides;
+pub struct PurgeOverrides;
 
 impl Command for PurgeOverrides {
-    type Reply = ();
+    /// How many were due, those that this step forgets among them.
+    type Reply = usize;
 
     fn access(&self) -> Access {
         Access::Admin
     }
 
-    fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<()>, Rejection> {
+    fn decide(self, state: &State, moment: &Moment<'_>) -> Result<Decided<usize>, Rejection> {
+        let due = state.permissions.forgotten(moment.now).count();
+        if due == 0 {
+            return Ok(Decided::answer(0));
+        }
         let forgotten = state.permissions.forgotten(moment.now);
         let forgotten: Vec<_> = forgotten.take(OVERRIDES_PURGED_PER_TURN_MAX).collect();
-        if forgotten.is_empty() {
-            return Ok(Decided::answer(()));
-        }
         let ids = forgotten.iter().map(|rule| rule.id).collect();
         let event = Event::Permission(PermissionEvent::OverridesPurged { ids });
         let drafts = forgotten.iter().map(|rule| AuditDraft {
             before: Some(rule.to_json()),
             ..AuditDraft::new(audit::OVERRIDE_PURGED, rule.id)
         });
-        Ok(drafts.fold(Decided::event(event, ()), Decided::audited))
+        Ok(drafts.fold(Decided::event(event, due), Decided::audited))
     }
 }
 

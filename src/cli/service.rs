@@ -114,6 +114,17 @@ impl Service {
         self.read(CALL, answer)
     }
 
+    /// Overrides that were forgotten, in all customers.
+    pub(super) fn purge(&self) -> Result<u64, ServiceError> {
+        const CALL: &str = "POST /admin/purge";
+        let (status, answer) = self.post(CALL, "/admin/purge", &json!({}))?;
+        self.refuse_failure(CALL, status, &answer)?;
+        answer
+            .get("purged")
+            .and_then(Value::as_u64)
+            .ok_or_else(|| self.foreign(CALL))
+    }
+
     fn post(&self, call: &'static str, path: &str, body: &Value) -> Result<(StatusCode, Value), ServiceError> {
         let mut request = self.agent.post(format!("{}{path}", self.address));
         if let Some(authorization) = &self.authorization {
