@@ -294,3 +294,23 @@ fn what_expired_long_ago_is_purged_for_customers_that_nobody_asks_for() {
     let key = service.known_key(&text);
     assert_eq!(key.list("user").len(), 1, "what does not expire stays");
 }
+
+#[test]
+fn what_expired_long_before_it_was_created_is_told_of_for_90_days_all_the_same() {
+    let service = Service::start();
+    let key = service.organisation();
+    let long_over = with(
+        &rule("user", "DENY", "billing:delete"),
+        "expiresAt",
+        service.time(-200 * 86_400),
+    );
+    let made = key.post("/permissions/overrides", &long_over).data(201);
+    assert_eq!(made["status"], "expired");
+    assert_eq!(key.list("user").len(), 1);
+    service.advance(90 * DAY - 1);
+    assert_eq!(key.list("user").len(), 1);
+    key.delete(&made["id"]).data(200);
+    key.post("/permissions/overrides", &long_over).data(201);
+    service.advance(90 * DAY);
+    assert_eq!(key.list("user").len(), 0);
+}

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clock::UnixMillis;
-use crate::limits::OVERRIDE_RETENTION_SECONDS;
 use crate::permissions::event::{NewOverride, RoleContent};
 use crate::permissions::role::built_in_roles;
 use crate::permissions::{
@@ -31,7 +30,7 @@ impl Permissions {
 
     /// The override of this identifier, unless it expired so long ago that it is about to be purged.
     pub fn get(&self, id: OverrideId, now: UnixMillis) -> Option<&Arc<Override>> {
-        self.overrides.get(&id).filter(|rule| !rule.expiry.is_forgotten(now))
+        self.overrides.get(&id).filter(|rule| !rule.is_forgotten(now))
     }
 
     /// What is known of a user, or of an agent by the identifier of the agent.
@@ -87,7 +86,7 @@ impl Permissions {
     pub fn forgotten(&self, now: UnixMillis) -> impl Iterator<Item = &Arc<Override>> {
         self.expiring
             .iter()
-            .take_while(move |(expiry, _)| expiry.plus_seconds(OVERRIDE_RETENTION_SECONDS) <= now)
+            .take_while(move |(from, _)| *from <= now)
             .filter_map(|(_, id)| self.overrides.get(id))
     }
 
@@ -144,8 +143,8 @@ impl Permissions {
         if self.overrides.contains_key(&id) || !self.subjects.entry(admin_id).or_default().insert(&rule) {
             return Err("the override's identifier is taken");
         }
-        if let Some(moment) = rule.expiry.moment() {
-            self.expiring.insert((moment, id));
+        if let Some(from) = rule.forgotten_from() {
+            self.expiring.insert((from, id));
         }
         self.overrides.insert(id, rule);
         Ok(())
@@ -153,8 +152,8 @@ impl Permissions {
 
     fn remove(&mut self, id: OverrideId) -> Result<(), &'static str> {
         let rule = self.overrides.remove(&id).ok_or("the override is not here")?;
-        if let Some(moment) = rule.expiry.moment() {
-            self.expiring.remove(&(moment, id));
+        if let Some(from) = rule.forgotten_from() {
+            self.expiring.remove(&(from, id));
         }
         if let Some(subject) = self.subjects.get_mut(&rule.admin_id) {
             subject.remove(&rule);

@@ -94,7 +94,7 @@ impl ListOverrides {
             }
             StatusFilter::Expired | StatusFilter::All => {
                 let is_listed = |rule: &&Arc<Override>| {
-                    !rule.expiry.is_forgotten(now) && (self.status == StatusFilter::All || !rule.is_live(now))
+                    !rule.is_forgotten(now) && (self.status == StatusFilter::All || !rule.is_live(now))
                 };
                 subject.after(self.after).iter().filter(is_listed).take(count).collect()
             }
