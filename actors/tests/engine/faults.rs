@@ -97,3 +97,25 @@ async fn a_nearly_full_disk_refuses_writes_and_serves_reads() {
     }
     assert!(agent(engine, customer, bearer).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_read_waits_for_what_it_saw_and_a_neighbour_does_not() {
+    let (fixture, store) = on_a_store_that_can_fail(|options| options.shards = 1);
+    let engine = &fixture.engine;
+    let (customer, bearer) = customer_with_bearer(engine).await;
+    let (neighbour, _) = customer_with_bearer(engine).await;
+    store.hold();
+    let (minting, reading) = (engine.clone(), engine.clone());
+    let mint = tokio::spawn(async move { agent(&minting, customer, bearer).await });
+    tokio::task::yield_now().await;
+    store.wait_until_held();
+    let read = tokio::spawn(async move { reading.manage(customer, PublicKeys).await });
+    // The neighbour's turn comes after the read's, and has its answer first.
+    tokio::task::yield_now().await;
+    assert!(engine.manage(neighbour, PublicKeys).await.is_ok());
+    tokio::task::yield_now().await;
+    let waiting = !read.is_finished() && !mint.is_finished();
+    store.resume();
+    assert!(waiting, "nothing leaves before what it stands on is durable");
+    assert!(read.await.expect("no panic").is_ok() && mint.await.expect("no panic").is_ok());
+}
