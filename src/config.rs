@@ -3,29 +3,33 @@
 //! Every key of `config.toml` has one variable: `AUTH_<SECTION>_<KEY>` in capitals (`AUTH_SERVER_WORKERS`), except for
 //! the documented short names (`AUTH_PORT`, `AUTH_HOST`, `AUTH_DATA_DIR`, `AUTH_MASTER_KEY_FILE`,
 //! `AUTH_ADMIN_TOKEN_FILE`, `AUTH_LOG`, `AUTH_DEFAULT_APP_TTL_DAYS`, `AUTH_MAX_DELEGATION_DEPTH`).
-//! `AUTH_MASTER_KEY` and `AUTH_ADMIN_TOKEN` hold the secrets themselves and win over the files.
+//! `AUTH_MASTER_KEY`, `AUTH_ADMIN_TOKEN` and `AUTH_CLIENT_CREDENTIAL` hold the secrets themselves and win over the files.
 //!
 //! - [`sections`]: the keys and their defaults
+//! - [`client`]: which service the commands call
 //! - `limits`: what each key may hold, and its variable
 //! - `load`: the layers, from file and environment to a checked [`Config`]
-//! - `secrets`: reading and judging the two secrets
+//! - `secrets`: reading and judging the secrets
 //! - [`secret`]: text that must not be seen
 
 use std::fmt;
 use std::path::Path;
 
+use countersign_actors::CustomerId;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+pub mod client;
 mod limits;
 mod load;
 pub mod secret;
 mod secrets;
 pub mod sections;
 
+use client::ClientConfig;
 pub use load::Environment;
 pub use secret::Secret;
-pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, Secrets};
+pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, SECRET_BYTES_MAX, Secrets, read_secret};
 use sections::{
     AuthConfig, EngineConfig, KeysConfig, LogConfig, PermissionsConfig, ServerConfig, StorageConfig, TokensConfig,
 };
@@ -53,6 +57,8 @@ pub struct Config {
     pub permissions: PermissionsConfig,
     /// What is written to standard error.
     pub log: LogConfig,
+    /// Which service the commands call, and as whom.
+    pub client: ClientConfig,
     /// The secrets themselves; never part of a file.
     #[serde(skip)]
     pub secrets: Secrets,
@@ -125,6 +131,9 @@ impl Config {
         self.secrets.check(&mut problems);
         if self.storage.data_dir.as_os_str().is_empty() {
             problems.push(Problem::new("storage.data_dir", "must name a directory"));
+        }
+        if !self.client.customer_id.is_empty() && CustomerId::parse(&self.client.customer_id).is_none() {
+            problems.push(Problem::new("client.customer_id", "must be a UUID"));
         }
         if EnvFilter::try_new(&self.log.filter).is_err() {
             problems.push(Problem::new(
