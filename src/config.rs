@@ -9,6 +9,7 @@
 //! - [`client`]: which service the commands call
 //! - `limits`: what each key may hold, and its variable
 //! - `load`: the layers, from file and environment to a checked [`Config`]
+//! - [`tls`]: serving over TLS
 //! - `secrets`: reading and judging the secrets
 //! - [`secret`]: text that must not be seen
 
@@ -25,6 +26,7 @@ mod load;
 pub mod secret;
 mod secrets;
 pub mod sections;
+pub mod tls;
 
 use client::ClientConfig;
 pub use load::Environment;
@@ -33,6 +35,7 @@ pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, SECRET_BYTES_MAX,
 use sections::{
     AuthConfig, EngineConfig, KeysConfig, LogConfig, PermissionsConfig, ServerConfig, StorageConfig, TokensConfig,
 };
+use tls::TlsConfig;
 
 /// The file that is read when none is named; it may be missing.
 pub const DEFAULT_FILE: &str = "config.toml";
@@ -43,6 +46,8 @@ pub const DEFAULT_FILE: &str = "config.toml";
 pub struct Config {
     /// Where and how HTTP is served.
     pub server: ServerConfig,
+    /// Serving over TLS, and what client certificates are worth.
+    pub tls: TlsConfig,
     /// Where secrets are read from.
     pub auth: AuthConfig,
     /// Rules of minting.
@@ -128,6 +133,7 @@ impl Config {
     pub fn check(&self) -> Result<(), Problems> {
         let mut problems = self.check_ranges();
         self.check_server(&mut problems);
+        self.check_tls(&mut problems);
         self.secrets.check(&mut problems);
         if self.storage.data_dir.as_os_str().is_empty() {
             problems.push(Problem::new("storage.data_dir", "must name a directory"));
@@ -150,13 +156,18 @@ impl Config {
 
     /// Who may call.
     pub fn exposure(&self) -> Exposure {
-        if self.secrets.admin_token.is_some() {
+        if self.has_admin_credential() {
             Exposure::Credentialed
         } else if self.server.address().is_some_and(|address| address.ip().is_loopback()) {
             Exposure::Open
         } else {
             Exposure::UnauthenticatedNetwork
         }
+    }
+
+    /// Whether there is a way to be the operator: the admin token, or a listed client certificate.
+    pub fn has_admin_credential(&self) -> bool {
+        self.secrets.admin_token.is_some() || !self.tls.admin_certificates.is_empty()
     }
 
     /// A configuration built in code has not been through `load`, so its numbers are checked here again.
@@ -190,10 +201,10 @@ impl Config {
             problems.push(Problem::new("server.host", "must be an IP address or `localhost`"));
             return;
         };
-        if self.secrets.admin_token.is_some() || server.allow_unauthenticated_network {
+        if self.has_admin_credential() || server.allow_unauthenticated_network {
             return;
         }
-        let refusal = "without an admin credential: set AUTH_ADMIN_TOKEN or auth.admin_token_file, \
+        let refusal = "without an admin credential: set AUTH_ADMIN_TOKEN, auth.admin_token_file or tls.admin_certificates, \
                        or permit it by name with server.allow_unauthenticated_network = true";
         if !address.ip().is_loopback() {
             let message = format!("{} would be served to a network {refusal}", address.ip());

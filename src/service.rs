@@ -79,7 +79,12 @@ pub fn application(config: &Config, engine: Engine) -> impl Fn(&mut ServiceConfi
         .admin_token
         .as_ref()
         .map(|token| AdminCredential::new(token.expose()));
-    let app = Data::new(App::new(engine, admin, RateLimits::from(&config.permissions)));
+    let app = Data::new(App::new(
+        engine,
+        admin,
+        !config.tls.admin_certificates.is_empty(),
+        RateLimits::from(&config.permissions),
+    ));
     move |service: &mut ServiceConfig| {
         service.app_data(app.clone());
         routes::configure(service);

@@ -1,4 +1,5 @@
-//! Certificates and private keys in PEM files (RFC 7468), read and checked: for what is served, and for calling a service.
+//! Certificates and private keys in PEM files (RFC 7468), read and checked: for what is served, and for calling a service. And whom a
+//! client certificate stands for.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,6 +11,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
+
+mod operator;
+
+pub use operator::{Operator, Operators};
 
 /// Bytes of a file with certificates or a key: the certificates of a whole system have less.
 const PEM_BYTES_MAX: usize = 1024 * 1024;

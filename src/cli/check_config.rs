@@ -5,9 +5,11 @@ use std::fmt::Write;
 
 use super::output::Output;
 use crate::config::{Config, Exposure, Secret};
+use crate::server::tls::Tls;
 
-/// Prints the settings in force as TOML. Loading has refused them already if anything is wrong.
+/// Prints the settings in force as TOML. Loading has refused them already if anything is wrong; certificates are read here.
 pub(super) fn run(config: &Config, output: Output) -> Result<(), Box<dyn Error>> {
+    Tls::load(&config.tls)?;
     let mut answer = serde_json::to_value(config)?;
     if let Some(members) = answer.as_object_mut() {
         members.insert(

@@ -35,7 +35,10 @@ impl Program {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
-        let Some(address) = line.strip_prefix("listening on http://") else {
+        let said = line
+            .strip_prefix("listening on ")
+            .and_then(|said| said.split_once("://"));
+        let Some((_, address)) = said else {
             let _ = child.kill();
             panic!("it ended with {} and said {line:?}", child.wait().unwrap());
         };

@@ -63,7 +63,7 @@ impl Address {
     pub(in crate::cli) fn served(config: &Config) -> Option<Self> {
         let address = config.server.address().filter(|address| address.port() != 0)?;
         Some(Self {
-            is_tls: false,
+            is_tls: config.tls.is_enabled(),
             authority: reachable(address).to_string(),
         })
     }
