@@ -19,11 +19,11 @@ pub(super) const STANDARD_INPUT: &str = "-";
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Service")]
 pub(super) struct Connection {
-    /// Address of the service, such as https://auth.example.org:8001 [default: client.service_url, or what [server] describes]
+    /// Address of the service, such as `https://auth.example.org:8001` [default: client.service_url, or what `[server]` describes]
     #[arg(long, global = true, value_name = "URL")]
     service: Option<String>,
     /// File with the credential to present, `-` for standard input [default: AUTH_CLIENT_CREDENTIAL, client.credential_file, or the
-    /// admin token of [auth] for this configuration's own service]
+    /// admin token of `[auth]` for this configuration's own service]
     #[arg(long, global = true, value_name = "FILE")]
     credential_file: Option<PathBuf>,
     /// File with the PEM certificates that the service's must come from [default: client.ca_file, or the system's]

@@ -1,9 +1,11 @@
 //! Client certificates, and what they are worth.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use rustls::HandshakeKind;
 use rustls::version::{TLS12, TLS13};
 
-use crate::support::{ADMIN, Authority, CUSTOMER, Files, OPERATOR, Place, Service, app_token, make_key};
+use crate::support::{ADMIN, Authority, CUSTOMER, Files, OPERATOR, Place, Service, app_token, eventually, make_key};
 
 #[test]
 fn a_listed_certificate_is_the_operator_and_the_audit_names_it() {
@@ -71,6 +73,21 @@ fn a_certificate_of_another_root_for_another_purpose_or_out_of_time_gets_no_conn
         assert!(service.connect_as(files).is_err(), "{}", files.certificate.display());
     }
     service.connect();
+}
+
+#[test]
+fn a_connection_that_outlives_its_certificate_is_the_operators_no_more() {
+    let place = Place::new();
+    let service = place.serve(place.command_asking("optional"));
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(3);
+    let brief = place
+        .authority
+        .issue_with(place.path(), "brief", &[OPERATOR], |params| {
+            params.not_after = rcgen::date_time_ymd(1970, 1, 1) + until;
+        });
+    let mut client = service.connect_as(&brief).unwrap();
+    eventually("it is over", || client.call("GET /customers", None, "").status == 401);
+    assert!(service.connect_as(&brief).is_err());
 }
 
 #[test]

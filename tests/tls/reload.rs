@@ -1,20 +1,6 @@
 //! Certificates are replaced without a restart.
 
-use std::thread::sleep;
-use std::time::Duration;
-
-use crate::support::{ADMIN, Authority, OPERATOR, Place, Service};
-
-/// Waits until something holds that the service does in its own time; a test that waits in vain fails.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..600 {
-        if holds() {
-            return;
-        }
-        sleep(Duration::from_millis(100));
-    }
-    panic!("{what}");
-}
+use crate::support::{ADMIN, Authority, OPERATOR, Place, Service, eventually};
 
 fn place_with_log() -> (Place, std::process::Command) {
     let place = Place::new();

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread::sleep;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
@@ -267,4 +268,15 @@ pub(crate) fn app_token(client: &mut Tls, bearer: Option<&str>) -> String {
     let body = format!(r#"{{"customer_id":"{CUSTOMER}","name":"console"}}"#);
     let minted = client.call("POST /tokens/app", bearer, &body);
     minted.json()["token"].as_str().unwrap().to_owned()
+}
+
+/// Waits until something holds that the service does in its own time; a test that waits in vain fails.
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if holds() {
+            return;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    panic!("{what}");
 }
