@@ -25,24 +25,49 @@ const DAY: i64 = 24 * HOUR;
 /// One step of a history. Numbers pick among what is there.
 #[derive(Clone, Debug)]
 enum Step {
-    Mint { kind: u8, parent: usize, seconds: i64 },
-    Revoke { token: usize, cascade: bool },
+    Mint {
+        kind: u8,
+        parent: usize,
+        seconds: i64,
+    },
+    Revoke {
+        token: usize,
+        cascade: bool,
+    },
     RevokeAgent(u8),
     RevokeBefore(i64),
     CreateKey,
-    RotateKey { ahead: bool },
+    RotateKey {
+        ahead: bool,
+    },
     RevokeKey(usize),
     Decide(u8),
-    Count { token: usize, keyed: bool },
+    Count {
+        token: usize,
+        keyed: bool,
+    },
     Suspend(bool),
-    Override { user: u8, seconds: Option<i64> },
+    Override {
+        user: u8,
+        seconds: Option<i64>,
+    },
     DeleteOverride(usize),
     PurgeOverrides,
-    Role { name: u8 },
-    ChangeRole { role: usize, name: u8 },
+    Role {
+        name: u8,
+    },
+    ChangeRole {
+        role: usize,
+        name: u8,
+    },
     DeleteRole(usize),
-    Assign { user: u8, role: Option<usize> },
+    Assign {
+        user: u8,
+        role: Option<usize>,
+    },
     Advance(i64),
+    /// The wall clock is set back; the tenant's time stays behind nothing that was recorded.
+    SetBack(i64),
     Forget(usize),
     Fold,
 }
@@ -69,7 +94,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (choice.clone(), 0..3_u8).prop_map(|(role, name)| Step::ChangeRole { role, name }),
         1 => choice.clone().prop_map(Step::DeleteRole),
         2 => (0..3_u8, proptest::option::of(choice)).prop_map(|(user, role)| Step::Assign { user, role }),
-        6 => advance.prop_map(Step::Advance),
+        6 => advance.clone().prop_map(Step::Advance),
+        1 => advance.prop_map(Step::SetBack),
         3 => (0..40_usize).prop_map(Step::Forget),
         3 => Just(Step::Fold),
     ]
@@ -79,6 +105,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Run {
     live: State,
     now: UnixMillis,
+    /// The latest that it ever was: what was forgotten then stays forgotten.
+    latest: UnixMillis,
     log: Vec<Recorded>,
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Of the log, what is not folded.
@@ -91,6 +119,7 @@ impl Run {
         Self {
             live: State::new(CustomerId::from_bytes([1; 16])),
             now: START,
+            latest: START,
             log: Vec::new(),
             rows: BTreeMap::new(),
             tail: 0,
@@ -168,6 +197,10 @@ impl Run {
             Step::Suspend(true) => self.happens(Event::CustomerSuspended { reason: None }, None),
             Step::Suspend(false) => self.happens(Event::CustomerResumed { reason: None }, None),
             Step::Advance(seconds) => self.now = self.now.plus_seconds(seconds),
+            Step::SetBack(seconds) => {
+                self.latest = self.latest.max(self.now);
+                self.now = self.live.now(self.now.plus_seconds(-seconds));
+            }
             Step::Forget(at_most) => self.forget(at_most),
             Step::Fold => self.fold(),
             keys @ (Step::CreateKey | Step::RotateKey { .. } | Step::RevokeKey(_)) => self.change_keys(&keys),
@@ -401,6 +434,8 @@ impl Run {
     }
 
     fn agrees(&mut self) {
+        self.latest = self.latest.max(self.now);
+        let now = std::mem::replace(&mut self.now, self.latest);
         let recovered = self.recovered(&self.rows, &self.log[self.tail..]);
         let all: BTreeMap<_, _> = self
             .rows
@@ -413,7 +448,7 @@ impl Run {
         self.forget(usize::MAX);
         let expected = seen(&self.live);
         for mut state in [recovered, replayed] {
-            state.purge(self.now, usize::MAX);
+            state.purge(self.latest, usize::MAX);
             let found = seen(&state);
             let differing: Vec<_> = found
                 .iter()
@@ -425,6 +460,7 @@ impl Run {
                 "found, expected: {differing:#?}"
             );
         }
+        self.now = self.live.now(now);
     }
 }
 
@@ -563,6 +599,28 @@ fn what_has_expired_leaves_the_rows_segment_by_segment() {
         run.rows.keys().map(|key| char::from(key[0])).collect::<String>()
     );
     run.agrees();
+}
+
+#[test]
+fn a_clock_that_is_set_back_loses_nothing_that_is_minted_then() {
+    let mut run = Run::new();
+    run.take(Step::CreateKey);
+    run.take(Step::Mint {
+        kind: 0,
+        parent: 0,
+        seconds: 300 * DAY,
+    });
+    run.take(Step::Advance(5 * HOUR));
+    run.fold();
+    run.take(Step::SetBack(4 * HOUR));
+    run.take(Step::Mint {
+        kind: 1,
+        parent: 0,
+        seconds: 60,
+    });
+    run.fold();
+    let recovered = run.recovered(&run.rows, &[]);
+    assert_eq!(recovered.tokens.len(), 2);
 }
 
 #[test]
