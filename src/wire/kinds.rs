@@ -17,7 +17,6 @@ use utoipa::{PartialSchema, ToSchema};
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $name:ident = $schema:expr;)+) => {$(
         $(#[doc = $doc])+
-        #[derive(Debug)]
         pub struct $name;
 
         impl PartialSchema for $name {
@@ -128,7 +127,7 @@ kinds! {
 }
 
 /// A published key (RFC 7517 section 4).
-#[derive(Debug, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Jwk)]
 pub struct PublicJwk {
     /// The key's identifier, which stands in the header of every token that it signed.
@@ -152,7 +151,7 @@ pub struct PublicJwk {
 }
 
 /// What an agent or subagent token may do, as it was signed.
-#[derive(Debug, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = Policy)]
 pub struct PolicyClaim {
     /// Actions that may be done.
