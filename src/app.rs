@@ -1,5 +1,6 @@
 //! What every handler is given: the engine, and who may call it.
 
+use actix_web::HttpRequest;
 use countersign_actors::crypto::digest::{constant_time_eq, sha256};
 use countersign_actors::engine::Engine;
 
@@ -13,6 +14,7 @@ pub struct App {
     admin: Option<AdminCredential>,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
+    is_on_loopback: bool,
 }
 
 /// The admin credential, kept only as a digest.
@@ -39,7 +41,19 @@ impl App {
             engine,
             admin,
             limiter: RateLimiter::new(limits),
+            is_on_loopback: false,
         }
+    }
+
+    /// Whether it is served on a loopback address.
+    #[must_use]
+    pub fn on_loopback(self, is_on_loopback: bool) -> Self {
+        Self { is_on_loopback, ..self }
+    }
+
+    /// Whether this call came over a loopback address of the service; a Unix socket is none.
+    pub fn is_local(&self, request: &HttpRequest) -> bool {
+        self.is_on_loopback && request.peer_addr().is_some_and(|peer| peer.ip().is_loopback())
     }
 
     /// Whether callers without a credential are the operator.

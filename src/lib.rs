@@ -22,6 +22,7 @@ pub mod extract;
 pub mod guard;
 pub mod idempotency;
 pub mod identity;
+pub mod openapi;
 pub mod print;
 pub mod rate_limit;
 pub mod routes;
