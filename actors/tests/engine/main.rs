@@ -7,7 +7,9 @@
 )]
 
 mod clock;
+mod damage;
 mod faults;
+mod faulty_model;
 mod growth;
 mod later;
 mod lifecycle;
