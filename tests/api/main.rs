@@ -24,6 +24,7 @@ mod access;
 mod concurrency;
 mod durability;
 mod go_client;
+mod golden;
 mod idempotency;
 mod narrowing;
 mod requests;
