@@ -2,6 +2,8 @@
 //!
 //! A check panics if it does not hold. `fuzz/` and the property tests call the same checks.
 
+pub mod checks;
+
 use crate::id::CustomerId;
 use crate::journal::SideChange;
 pub use crate::journal::testing::{Chunk, record_chunks, record_of_chunks};

@@ -21,6 +21,7 @@ mod sessions;
 mod tokens;
 
 mod access;
+mod any_request;
 mod concurrency;
 mod durability;
 mod go_client;
