@@ -29,6 +29,8 @@ pub mod routes;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod wire;
 
 /// The Rust of the README compiles.

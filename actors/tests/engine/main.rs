@@ -15,6 +15,7 @@ mod later;
 mod lifecycle;
 mod model;
 mod narrowing;
+mod secrets;
 mod support;
 
 use std::time::Duration;
