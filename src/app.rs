@@ -10,8 +10,10 @@ use crate::rate_limit::{RateLimiter, RateLimits};
 pub struct App {
     /// The engine.
     pub engine: Engine,
-    /// What the operator's credential is compared with; in open mode there is none, and every local caller is the operator.
+    /// What the operator's token is compared with.
     admin: Option<AdminCredential>,
+    /// Whether every caller without a credential is the operator.
+    is_open: bool,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
     is_on_loopback: bool,
@@ -35,10 +37,12 @@ impl AdminCredential {
 }
 
 impl App {
-    /// An application on this engine; without an admin credential it is in open mode.
-    pub fn new(engine: Engine, admin: Option<AdminCredential>, limits: RateLimits) -> Self {
+    /// An application on this engine. It is in open mode unless there is an admin credential: the token that is given here, or
+    /// `has_certificates`, client certificates that the server recognises.
+    pub fn new(engine: Engine, admin: Option<AdminCredential>, has_certificates: bool, limits: RateLimits) -> Self {
         Self {
             engine,
+            is_open: admin.is_none() && !has_certificates,
             admin,
             limiter: RateLimiter::new(limits),
             is_on_loopback: false,
@@ -58,7 +62,7 @@ impl App {
 
     /// Whether callers without a credential are the operator.
     pub const fn is_open(&self) -> bool {
-        self.admin.is_none()
+        self.is_open
     }
 
     /// Whether this is the admin credential.
