@@ -63,6 +63,8 @@ pub struct OverrideAnswer<'a> {
     status: &'static str,
     organization_id: CustomerId,
     created_by: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    suspended: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<[&'static str; 1]>,
 }
@@ -80,9 +82,14 @@ impl<'a> OverrideAnswer<'a> {
             reason: rule.reason.as_str(),
             expires_at: rule.expiry.moment().map(UnixMillis::to_rfc3339),
             created_at: rule.created_at.to_rfc3339(),
-            status: if view.is_live { "active" } else { "expired" },
+            status: match (view.is_live, rule.suspended) {
+                (false, _) => "expired",
+                (true, true) => "suspended",
+                (true, false) => "active",
+            },
             organization_id: customer,
             created_by: rule.created_by.map(|jti| jti.to_string()),
+            suspended: rule.suspended,
             warnings: None,
         }
     }

@@ -75,6 +75,11 @@ impl Keys {
             .collect()
     }
 
+    /// The keys that were not revoked, published or not.
+    pub fn unrevoked(&self) -> impl Iterator<Item = &SigningKeyRecord> {
+        self.records.iter().filter(|key| !key.revoked)
+    }
+
     /// Adds a key.
     pub(super) fn insert(&mut self, kid: KeyId, public: PublicKey, created_at: UnixMillis, signs_from: UnixMillis) {
         self.records.push(SigningKeyRecord {

@@ -7,6 +7,10 @@ use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{AgentId, Jti, KeyId};
 use crate::token::TokenKind;
 
+/// How fast a restoration takes places in the feed to be used up. Until the year 2255 they stay numbers that a client which keeps
+/// numbers as IEEE 754 doubles can hold.
+const PLACES_PER_SECOND: u64 = 1_000_000;
+
 /// What a revocation is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -23,6 +27,11 @@ pub enum Target {
     IssuedBefore(UnixSeconds),
     /// Every token that a key signed, and everything derived from them.
     Key(KeyId),
+    /// Every token from before the customer was read back from a backup.
+    Restoration {
+        /// The second before which all of them were issued.
+        issued_before: UnixSeconds,
+    },
 }
 
 /// One revocation, as the feed tells it.
@@ -46,12 +55,17 @@ pub struct Revocations {
     /// Tokens of this agent with a sequence number up to this one are dead.
     agents: HashMap<AgentId, u64>,
     issued_before: Option<(UnixSeconds, u64)>,
+    /// Tokens with a sequence number up to this one are dead.
+    restored_up_to: u64,
+    /// How far places in the feed are ahead of sequence numbers.
+    ahead: u64,
 }
 
 impl Revocations {
     /// Whether a bulk revocation kills this very token; that it reaches descendants is for the walk up the lineage to find out.
     pub(super) fn covers(&self, token: &Token) -> bool {
-        let by_age = self.issued_before.is_some_and(|(before, _)| token.issued_at < before);
+        let by_age = token.sequence <= self.restored_up_to
+            || self.issued_before.is_some_and(|(before, _)| token.issued_at < before);
         let by_agent = || {
             let agent = token.details.agent()?;
             let up_to = self.agents.get(&agent.agent_id)?;
@@ -63,6 +77,12 @@ impl Revocations {
     /// The last of an agent's tokens that are dead, by their sequence numbers.
     pub fn agent_up_to(&self, agent_id: &AgentId) -> Option<u64> {
         self.agents.get(agent_id).copied()
+    }
+
+    /// How far places in the feed are ahead of sequence numbers. A restoration takes sequence numbers back, and a follower of the
+    /// lost history must not take what is new for what it knows: so it also moves the places ahead, beyond all that were lost.
+    pub const fn ahead(&self) -> u64 {
+        self.ahead
     }
 
     /// The revocations after `sequence`, oldest first.
@@ -97,6 +117,11 @@ impl Revocations {
                 self.issued_before = Some((*before, sequence));
                 longest_from(revocation.at, TokenKind::App)
             }
+            Target::Restoration { issued_before } => {
+                self.restored_up_to = sequence;
+                self.ahead = places_until(*issued_before);
+                longest_from(revocation.at, TokenKind::App)
+            }
         };
         self.by_expiry.insert((until, sequence));
         self.feed.insert(sequence, revocation);
@@ -121,6 +146,13 @@ impl Revocations {
             }
         }
     }
+}
+
+/// More places than a customer can have used until this second: it would have to record a million events in each.
+fn places_until(second: UnixSeconds) -> u64 {
+    u64::try_from(second.get())
+        .unwrap_or_default()
+        .saturating_mul(PLACES_PER_SECOND)
 }
 
 /// When the last token of this kind that was minted until `at` has expired.
