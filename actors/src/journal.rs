@@ -6,7 +6,8 @@
 //! - `writer`: the one thread that writes; `admission`: what it lets in; `group`: what it writes together; `chores`: what it deletes between groups
 //! - `recovery`: reading a tenant back, behind a fence in the writer's own queue; `reading`: reads beside the queue
 //! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer; `sled_store`: the embedded one
-//! - `inspection`: a stopped store, opened only to be read
+//! - `export`: a tenant as a backup takes it, at one moment while others write
+//! - `inspection`: a stopped store, opened only to be read; `verification`: all of it, looked at; `offline`: writing to it
 //! - `format`: the version of a whole store; `status`: how the journal is
 //! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand
 //!
@@ -17,6 +18,7 @@
 
 mod admission;
 mod chores;
+mod export;
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
 mod format;
@@ -24,6 +26,7 @@ mod group;
 mod inspection;
 mod keys;
 mod lease;
+mod offline;
 mod reading;
 mod record;
 mod recovery;
@@ -31,6 +34,7 @@ mod shared;
 mod sled_store;
 mod status;
 mod store;
+mod verification;
 mod writer;
 
 use std::fmt;
@@ -41,16 +45,19 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use export::{Export, ExportError, Piece};
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{Fault, FaultyStore, Operation};
 pub use inspection::StoppedJournal;
 pub use keys::Space;
 pub use lease::{Append, AppendError, Completion, Lease, Refusal, SideChange};
-pub use record::Events;
+pub use offline::OfflineWriter;
+pub use record::{Events, read_record};
 pub use recovery::{RecoverError, Recovery};
 pub use sled_store::OpenError;
 pub use status::Status;
 pub use store::{Direction, Store, StoreError, Visit, WriteBatch};
+pub use verification::{Damaged, Item, Place};
 
 use crate::data_dir::DataDir;
 use crate::id::CustomerId;

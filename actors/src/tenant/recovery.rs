@@ -42,6 +42,18 @@ impl<F: FnOnce(Recovered) + Send> Recovering<F> {
     }
 }
 
+impl<F> Recovering<F> {
+    /// The state as far as it was read, with nothing forgotten.
+    pub(crate) fn into_state(self) -> Box<State> {
+        let Self { mut state, rows, .. } = self;
+        for row in rows {
+            // A session whose row was not deleted in time is not here any more.
+            let _ = state.apply_row(&row);
+        }
+        state
+    }
+}
+
 impl<F: FnOnce(Recovered) + Send> Recovery for Recovering<F> {
     fn row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         self.rows.push(RowChange::from_row(key, value)?);
