@@ -1,5 +1,8 @@
 //! What every handler is given: the engine, and who may call it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use countersign_actors::crypto::digest::{constant_time_eq, sha256};
 use countersign_actors::engine::Engine;
 
@@ -13,6 +16,16 @@ pub struct App {
     admin: Option<AdminCredential>,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
+    taking_backup: Arc<AtomicBool>,
+}
+
+/// Held while a backup is being taken: there is one at a time.
+pub struct TakingBackup(Arc<AtomicBool>);
+
+impl Drop for TakingBackup {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// The admin credential, kept only as a digest.
@@ -39,7 +52,14 @@ impl App {
             engine,
             admin,
             limiter: RateLimiter::new(limits),
+            taking_backup: Arc::default(),
         }
+    }
+
+    /// Begins a backup, if none is being taken.
+    pub fn begin_backup(&self) -> Option<TakingBackup> {
+        let was_taking = self.taking_backup.swap(true, Ordering::AcqRel);
+        (!was_taking).then(|| TakingBackup(Arc::clone(&self.taking_backup)))
     }
 
     /// Whether callers without a credential are the operator.

@@ -9,12 +9,17 @@ use countersign_actors::CustomerId;
 use crate::config::Config;
 use crate::print;
 
+mod backup;
+mod bar;
 mod bootstrap;
 mod check_config;
 mod inspect;
 mod purge;
+mod rekey;
+mod restore;
 mod serve;
 mod service;
+mod verify_store;
 
 const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -43,6 +48,10 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Purge,
     Inspect(inspect::Arguments),
+    Backup(backup::Arguments),
+    Restore(restore::Arguments),
+    VerifyStore(verify_store::Arguments),
+    Rekey(rekey::Arguments),
 }
 
 /// Reads the command line and does what it says.
@@ -61,6 +70,10 @@ pub fn run() -> ExitCode {
         Command::Bootstrap(arguments) => bootstrap::run(&config, &arguments),
         Command::Purge => purge::run(&config),
         Command::Inspect(arguments) => inspect::run(&config, &arguments),
+        Command::Backup(arguments) => backup::run(&config, &arguments),
+        Command::Restore(arguments) => restore::run(&config, &arguments),
+        Command::VerifyStore(arguments) => verify_store::run(&config, &arguments),
+        Command::Rekey(arguments) => rekey::run(&config, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

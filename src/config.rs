@@ -25,7 +25,7 @@ pub mod sections;
 
 pub use load::Environment;
 pub use secret::Secret;
-pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, Secrets};
+pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, Secrets, read_secret};
 use sections::{
     AuthConfig, EngineConfig, KeysConfig, LogConfig, PermissionsConfig, ServerConfig, StorageConfig, TokensConfig,
 };

@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 
+mod backup;
+
 /// Time for one call, from connecting to the whole answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -38,7 +38,7 @@ impl Secrets {
             let found = match (environment.text(variable), file) {
                 // The environment wins; a text that is not UTF-8 has been reported already.
                 (Some(text), _) => return Some(Secret::new(text.as_bytes().to_vec())),
-                (None, Some(path)) => read_file(path, key, warnings),
+                (None, Some(path)) => read_secret(path, key, warnings),
                 (None, None) => return None,
             };
             found.map_err(|message| problems.push(Problem::new(key, message))).ok()
@@ -80,7 +80,11 @@ impl Secrets {
     }
 }
 
-fn read_file(path: &Path, key: &str, warnings: &mut Vec<String>) -> Result<Secret, String> {
+/// Reads a secret from a file; what others can read is a warning that names `key`.
+///
+/// # Errors
+/// A file that cannot be read, or is too large to be a secret.
+pub fn read_secret(path: &Path, key: &str, warnings: &mut Vec<String>) -> Result<Secret, String> {
     let failed = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -192,7 +196,7 @@ mod tests {
         std::fs::write(file.path(), "x").unwrap();
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
         let mut warnings = Vec::new();
-        read_file(file.path(), "auth.admin_token_file", &mut warnings).unwrap();
+        read_secret(file.path(), "auth.admin_token_file", &mut warnings).unwrap();
         assert_eq!(warnings.len(), 1);
     }
 }

@@ -142,6 +142,14 @@ pub fn restore(
     }
 }
 
+/// Reads a whole backup and checks all of it, as a restoration does before it writes anything.
+///
+/// # Errors
+/// [`RestoreError::Backup`]
+pub fn check(backup: &mut impl Read) -> Result<(Header, Counts), RestoreError> {
+    load(backup, &mut Checking::default())
+}
+
 fn write(
     data_dir: DataDir,
     master_key: Option<MasterKey>,
