@@ -220,3 +220,174 @@ fn renewed(
     };
     Ok(change.row().value)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::crypto::sealed::{SealedKey, SealedSecret};
+    use crate::id::KeyId;
+
+    fn key(fill: u8) -> MasterKey {
+        MasterKey::from_bytes(&[fill; 32]).unwrap()
+    }
+
+    /// Which key is given, if one is.
+    type Given = Option<u8>;
+
+    fn given(fill: Given) -> Option<MasterKey> {
+        fill.map(key)
+    }
+
+    /// A store with the secrets of three customers, sealed under this key or under one in the directory.
+    fn store(fill: Given) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let locked = DataDir::lock(dir.path()).unwrap();
+        let sealer = locked.unseal(given(fill)).unwrap().sealer;
+        let journal = StoppedJournal::open(locked).unwrap();
+        let mut writer = journal.writer();
+        for number in 1..=3 {
+            let customer = CustomerId::from_bytes([number; 16]);
+            writer.meta(customer, 0).unwrap();
+            let signing = SealedKey::generate(&sealer, customer, KeyId::from_bytes([number; 16])).unwrap();
+            let secret = SealedSecret::generate(&sealer, customer).unwrap();
+            for change in [
+                VaultChange::PutSigningKey(signing.into()),
+                VaultChange::PutOverrideSecret(secret.into()),
+            ] {
+                let row = change.row();
+                writer.row(customer, row.space, &row.key, &row.value.unwrap()).unwrap();
+            }
+        }
+        writer.commit().unwrap();
+        dir
+    }
+
+    /// Whether this key is the one in use, and opens every secret.
+    fn opens_everything(dir: &Path, fill: Given) -> bool {
+        let locked = DataDir::lock_existing(dir).unwrap();
+        match locked.unseal(given(fill)) {
+            Ok(Unsealing { sealer, .. }) => {
+                let journal = StoppedJournal::open(locked).unwrap();
+                each_secret(&journal, &sealer, None, &mut |_| ControlFlow::Continue(())).unwrap();
+                true
+            }
+            Err(DataDirError::MasterKeyWrong(_)) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Changes the key, and is cut off after so many steps; tells the last of them.
+    fn cut_off(dir: &Path, old: Given, new: NewMasterKey, steps: usize) -> (Option<Step>, Result<Rekeyed, RekeyError>) {
+        let (mut told, mut last) = (0, None);
+        let done = rekey(dir, given(old), new, &mut |step| {
+            told += 1;
+            last = Some(step);
+            if told > steps {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        (last, done)
+    }
+
+    #[test]
+    fn wherever_it_is_cut_off_one_key_opens_everything_and_doing_it_again_finishes_it() {
+        let mut reached = Vec::new();
+        for steps in 0.. {
+            let dir = store(Some(1));
+            let (last, done) = cut_off(dir.path(), Some(1), NewMasterKey::Given(key(2)), steps);
+            reached.push(last.unwrap());
+            let switched = reached.contains(&Step::Switched);
+            assert_eq!(opens_everything(dir.path(), Some(1)), !switched, "{last:?}");
+            assert_eq!(opens_everything(dir.path(), Some(2)), switched, "{last:?}");
+            if done.is_ok() {
+                assert_eq!(done.unwrap().secrets, 6);
+                break;
+            }
+            // Whichever key is configured by now.
+            let again = rekey(dir.path(), Some(key(1)), NewMasterKey::Given(key(2)), &mut |_| {
+                ControlFlow::Continue(())
+            });
+            match again {
+                Ok(again) => assert_eq!(again.secrets, 6, "{last:?}"),
+                Err(RekeyError::SameKey) => assert_eq!(last, Some(Step::Done)),
+                Err(error) => panic!("{last:?}: {error}"),
+            }
+            assert!(opens_everything(dir.path(), Some(2)) && !opens_everything(dir.path(), Some(1)));
+            assert!(!dir.path().join("rekeying").exists());
+        }
+        let expected = [
+            Step::Checked,
+            Step::Prepared,
+            Step::Switched,
+            Step::PutAway,
+            Step::Sealed(6),
+            Step::Done,
+        ];
+        assert_eq!(reached[..6], expected);
+    }
+
+    #[test]
+    fn a_key_in_the_directory_goes_the_same_way() {
+        for steps in 0..=6 {
+            let dir = store(None);
+            let old = MasterKey::from_content(&fs::read(dir.path().join("master.key")).unwrap()).unwrap();
+            let old_opens = |old: &MasterKey| DataDir::lock(dir.path()).unwrap().is_in_use(old).unwrap();
+            let (last, _) = cut_off(dir.path(), None, NewMasterKey::Generated, steps);
+            // The directory knows its key, old or new.
+            assert!(opens_everything(dir.path(), None), "{last:?}");
+            let is_switched = steps >= 2;
+            assert_eq!(old_opens(&old), !is_switched, "{last:?}");
+            if is_switched && steps < 5 {
+                let finished = rekey(dir.path(), None, NewMasterKey::Generated, &mut |_| {
+                    ControlFlow::Continue(())
+                });
+                assert!(finished.unwrap().finished_earlier);
+            }
+            assert!(opens_everything(dir.path(), None));
+            assert_eq!(dir.path().join("master.key.old").exists(), is_switched);
+        }
+    }
+
+    #[test]
+    fn the_next_change_after_one_that_was_cut_off_loses_nothing() {
+        let dir = store(Some(1));
+        let (last, _) = cut_off(dir.path(), Some(1), NewMasterKey::Given(key(2)), 3);
+        assert_eq!(last, Some(Step::PutAway));
+        let (_, done) = cut_off(dir.path(), Some(2), NewMasterKey::Given(key(3)), usize::MAX);
+        assert_eq!(done.unwrap().secrets, 6);
+        assert!(opens_everything(dir.path(), Some(3)));
+        // And one that was prepared and never came into use leaves no trace.
+        let (last, _) = cut_off(dir.path(), Some(3), NewMasterKey::Given(key(4)), 1);
+        assert_eq!(last, Some(Step::Prepared));
+        let (_, done) = cut_off(dir.path(), Some(3), NewMasterKey::Given(key(5)), usize::MAX);
+        done.unwrap();
+        assert!(opens_everything(dir.path(), Some(5)) && !opens_everything(dir.path(), Some(4)));
+    }
+
+    #[test]
+    fn a_secret_that_does_not_open_is_found_before_anything_changes() {
+        let dir = store(Some(1));
+        {
+            let journal = StoppedJournal::open(DataDir::lock(dir.path()).unwrap()).unwrap();
+            let mut writer = journal.writer();
+            writer
+                .row(CustomerId::from_bytes([2; 16]), Space::Vault, &[2], &[1; 60])
+                .unwrap();
+            writer.commit().unwrap();
+        }
+        let refused = rekey(dir.path(), Some(key(1)), NewMasterKey::Given(key(2)), &mut |_| {
+            ControlFlow::Continue(())
+        });
+        let told = refused.unwrap_err().to_string();
+        assert!(
+            told.contains(&CustomerId::from_bytes([2; 16]).to_string()) && told.contains("row 02"),
+            "{told}"
+        );
+        assert!(!dir.path().join("rekeying").exists());
+        let locked = DataDir::lock(dir.path()).unwrap();
+        assert!(locked.is_in_use(&key(1)).unwrap());
+    }
+}

@@ -41,6 +41,17 @@ pub struct Finding {
     pub problem: String,
 }
 
+impl Finding {
+    /// That the store as a whole cannot be looked at.
+    pub fn of_store(error: &dyn std::error::Error) -> Self {
+        Self {
+            customer_id: None,
+            place: "store".to_owned(),
+            problem: error.to_string(),
+        }
+    }
+}
+
 /// What was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Looked {
@@ -107,8 +118,7 @@ impl Verification {
                 looked.customers += 1;
                 found(Finding {
                     customer_id: Some(customer),
-                    place: "store".to_owned(),
-                    problem: error.to_string(),
+                    ..Finding::of_store(&error)
                 });
             }
         }
@@ -117,11 +127,7 @@ impl Verification {
     /// Checks what belongs to no customer.
     pub fn rest(&self, found: &mut dyn FnMut(Finding)) {
         if let Err(error) = self.journal.look_at_the_rest(&mut |damaged| found(finding(damaged))) {
-            found(Finding {
-                customer_id: None,
-                place: "store".to_owned(),
-                problem: error.to_string(),
-            });
+            found(Finding::of_store(&error));
         }
     }
 }
@@ -252,5 +258,233 @@ impl<'s> Checking<'s> {
                 );
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::crypto::sealed::{SealedKey, SealedSecret};
+    use crate::id::KeyId;
+    use crate::journal::{Events, FaultyStore, Store};
+    use crate::tenant::event::{Event, KeyMade};
+
+    fn sealer(fill: u8) -> Sealer {
+        Sealer::new(&MasterKey::from_bytes(&[fill; 32]).unwrap())
+    }
+
+    fn customer(number: u8) -> CustomerId {
+        CustomerId::from_bytes([number; 16])
+    }
+
+    /// A store in memory with a customer of two events, two secrets and an audit entry.
+    struct Setup {
+        store: Arc<FaultyStore>,
+        verification: Verification,
+    }
+
+    fn event(event: Event) -> Vec<u8> {
+        let recorded = Recorded {
+            at: UnixMillis::new(1_000),
+            event,
+            idempotency: None,
+        };
+        serde_json::to_vec(&recorded).unwrap()
+    }
+
+    impl Setup {
+        fn new() -> Self {
+            let store = FaultyStore::new();
+            let journal = StoppedJournal::with_store(Arc::clone(&store) as Arc<dyn Store>).unwrap();
+            let setup = Self {
+                store,
+                verification: Verification {
+                    journal,
+                    sealer: sealer(1),
+                },
+            };
+            let key = SealedKey::generate(&sealer(1), customer(1), KeyId::from_bytes([5; 16])).unwrap();
+            let made = KeyMade {
+                kid: key.kid(),
+                public: *key.public(),
+                signs_from: UnixMillis::new(1_000),
+            };
+            setup.events(1, &[event(Event::SigningKeyCreated(made))]);
+            setup.events(2, &[event(Event::CustomerSuspended { reason: None })]);
+            setup.events(3, &[event(Event::CustomerResumed { reason: None })]);
+            let secret = SealedSecret::generate(&sealer(1), customer(1)).unwrap();
+            for change in [
+                VaultChange::PutSigningKey(key.into()),
+                VaultChange::PutOverrideSecret(secret.into()),
+            ] {
+                let row = change.row();
+                setup.row(row.space, &row.key, &row.value.unwrap());
+            }
+            setup.audit(3);
+            let mut writer = setup.verification.journal.writer();
+            writer.meta(customer(1), 0).unwrap();
+            writer.commit().unwrap();
+            setup
+        }
+
+        fn events(&self, first: u64, list: &[Vec<u8>]) {
+            let mut events = Events::new();
+            list.iter().for_each(|event| events.push(event));
+            let mut writer = self.verification.journal.writer();
+            writer.events(customer(1), first, &events).unwrap();
+            writer.commit().unwrap();
+        }
+
+        fn row(&self, space: Space, key: &[u8], value: &[u8]) {
+            let mut writer = self.verification.journal.writer();
+            writer.row(customer(1), space, key, value).unwrap();
+            writer.commit().unwrap();
+        }
+
+        fn audit(&self, sequence: u64) {
+            let entry = br#"{"id":"aud_1","at":1,"actor":"management","action":"a.b","target":"t"}"#;
+            let key = [&[0; 8][..], &sequence.to_be_bytes(), b"aud_1"].concat();
+            self.row(Space::Audit, &key, entry);
+        }
+
+        /// The stored keys of a space, and the values.
+        fn stored(&self, space: u8) -> Vec<(Vec<u8>, Vec<u8>)> {
+            let contents = self.store.contents();
+            contents
+                .into_iter()
+                .filter(|(key, _)| key.first() == Some(&space))
+                .collect()
+        }
+
+        fn verify(&self) -> (Looked, Vec<String>) {
+            let before = self.store.contents();
+            let (mut looked, mut found) = (Looked::default(), Vec::new());
+            let mut tell = |finding: Finding| {
+                let customer = finding.customer_id.map(|id| id.to_string()).unwrap_or_default();
+                found.push(format!("{customer} {}: {}", finding.place, finding.problem));
+            };
+            for customer in self.verification.customers().unwrap() {
+                self.verification.customer(customer, &mut looked, &mut tell);
+            }
+            self.verification.rest(&mut tell);
+            assert_eq!(self.store.contents(), before, "nothing is changed");
+            (looked, found)
+        }
+
+        /// The one thing that is found, of the customer.
+        #[track_caller]
+        fn finds(&self, place: &str, problem: &str) {
+            let (_, found) = self.verify();
+            assert_eq!(found.len(), 1, "{found:?}");
+            let expected = format!("{} {place}: ", customer(1));
+            assert!(
+                found[0].starts_with(&expected) && found[0].contains(problem),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_whole_is_counted() {
+        let (looked, found) = Setup::new().verify();
+        assert_eq!(found, [String::new(); 0]);
+        let expected = Looked {
+            customers: 1,
+            being_erased: 0,
+            events: 3,
+            rows: 1,
+            secrets: 2,
+        };
+        assert_eq!(looked, expected);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found_and_named() {
+        for (space, place) in [
+            (b'j', "record"),
+            (b'k', "vault entry"),
+            (b'a', "audit entry"),
+            (b'm', "meta row"),
+        ] {
+            for number in 0..Setup::new().stored(space).len() {
+                let setup = Setup::new();
+                let (key, value) = &setup.stored(space)[number];
+                for at in [0, 3, value.len() - 1] {
+                    let mut flipped = value.clone();
+                    flipped[at] ^= 4;
+                    setup.store.damage(key, Some(flipped));
+                    let (looked, found) = setup.verify();
+                    let named = format!("{} {place}", customer(1));
+                    assert!(found.iter().all(|told| told.starts_with(&named)), "{found:?}");
+                    assert_eq!(found.len(), 1, "{found:?}");
+                    assert!(
+                        looked.events >= 2 && looked.secrets >= 1,
+                        "the rest is looked at: {looked:?}"
+                    );
+                }
+                setup.store.damage(key, Some(value.clone()));
+                assert!(setup.verify().1.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_missing_record_is_found_even_the_last() {
+        let setup = Setup::new();
+        setup.store.damage(&setup.stored(b'j')[1].0, None);
+        setup.finds("record that ends at event 3", "2 is next");
+        let setup = Setup::new();
+        setup.audit(5);
+        setup.finds("event 4", "the audit tells of event 5");
+        let setup = Setup::new();
+        setup.store.damage(&setup.stored(b'm')[0].0, None);
+        setup.finds("meta row", "missing");
+    }
+
+    #[test]
+    fn an_event_that_does_not_decode_or_does_not_fit_is_found() {
+        let setup = Setup::new();
+        setup.events(
+            4,
+            &[b"nonsense".to_vec(), event(Event::CustomerResumed { reason: None })],
+        );
+        setup.finds("event 4", "expected");
+        let setup = Setup::new();
+        let kid = KeyId::from_bytes([9; 16]);
+        setup.events(4, &[event(Event::SigningKeyRevoked { kid, reason: None })]);
+        setup.finds("event 4", "no such key");
+    }
+
+    #[test]
+    fn rows_and_audit_entries_that_make_no_sense_are_found() {
+        let setup = Setup::new();
+        setup.row(Space::Row, b"?", b"x");
+        setup.finds("row 3f", "no known kind");
+        let setup = Setup::new();
+        setup.row(Space::Audit, b"short", b"{}");
+        setup.finds("audit entry 73686f7274", "malformed");
+        let setup = Setup::new();
+        setup.store.damage(b"z-stray", Some(vec![1]));
+        let (_, found) = setup.verify();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("key 7a2d7374726179"), "{found:?}");
+    }
+
+    #[test]
+    fn secrets_that_do_not_open_or_are_missing_are_found() {
+        let mut setup = Setup::new();
+        setup.verification.sealer = sealer(2);
+        let (looked, found) = setup.verify();
+        assert_eq!((looked.secrets, found.len()), (0, 2), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .all(|told| told.contains("vault entry") && told.contains("does not open"))
+        );
+        let setup = Setup::new();
+        setup.store.damage(&setup.stored(b'k')[0].0, None);
+        setup.finds(&format!("signing key {}", KeyId::from_bytes([5; 16])), "missing");
     }
 }

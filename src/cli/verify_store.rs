@@ -32,22 +32,45 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<(), Box<dyn 
     let master_key = master_key
         .map(|key| MasterKey::from_content(key.expose()))
         .transpose()?;
-    let verification = Verification::open(&config.storage.data_dir, master_key).map_err(explain)?;
-    let (mut looked, mut findings) = (Looked::default(), Vec::new());
-    let customers = verification.customers()?;
-    let progress = bar::customers(customers.len() as u64);
-    for customer in customers {
-        verification.customer(customer, &mut looked, &mut |finding| findings.push(finding));
-        progress.inc(1);
+    let mut checked = Checked::default();
+    match Verification::open(&config.storage.data_dir, master_key) {
+        Ok(verification) => check(&verification, &mut checked),
+        // Then nothing can be told apart.
+        Err(VerifyStoreError::Open(error)) => checked.findings.push(Finding::of_store(&error)),
+        Err(error) => return Err(explain(error)),
     }
-    verification.rest(&mut |finding| findings.push(finding));
-    progress.finish_and_clear();
-    show(arguments, &verification, looked, &findings)?;
+    show(arguments, &checked)?;
+    let findings = &checked.findings;
     if findings.is_empty() {
         Ok(())
     } else {
         Err(format!("the store is damaged in {} places", findings.len()).into())
     }
+}
+
+/// What was looked at, and what was found.
+#[derive(Default)]
+struct Checked {
+    looked: Looked,
+    findings: Vec<Finding>,
+    is_rekeying_unfinished: bool,
+}
+
+fn check(verification: &Verification, checked: &mut Checked) {
+    checked.is_rekeying_unfinished = verification.is_rekeying_unfinished();
+    let Checked { looked, findings, .. } = checked;
+    let mut tell = |finding| findings.push(finding);
+    let customers = match verification.customers() {
+        Ok(customers) => customers,
+        Err(error) => return tell(Finding::of_store(&error)),
+    };
+    let progress = bar::customers(customers.len() as u64);
+    for customer in customers {
+        verification.customer(customer, looked, &mut tell);
+        progress.inc(1);
+    }
+    verification.rest(&mut tell);
+    progress.finish_and_clear();
 }
 
 fn explain(error: VerifyStoreError) -> Box<dyn Error> {
@@ -59,19 +82,18 @@ fn explain(error: VerifyStoreError) -> Box<dyn Error> {
     }
 }
 
-fn show(
-    arguments: &Arguments,
-    verification: &Verification,
-    looked: Looked,
-    findings: &[Finding],
-) -> Result<(), Box<dyn Error>> {
-    let unfinished = verification.is_rekeying_unfinished();
+fn show(arguments: &Arguments, checked: &Checked) -> Result<(), Box<dyn Error>> {
+    let Checked {
+        looked,
+        findings,
+        is_rekeying_unfinished,
+    } = checked;
     if arguments.json {
         let shown = json!({
             "ok": findings.is_empty(),
             "looked_at": looked,
             "findings": findings,
-            "rekey_unfinished": unfinished,
+            "rekey_unfinished": is_rekeying_unfinished,
         });
         print::line(shown)?;
         return Ok(());
@@ -80,7 +102,7 @@ fn show(
     for finding in findings {
         match finding.customer_id {
             Some(customer) => write!(out, "customer {customer}, ")?,
-            None => write!(out, "no customer's: ")?,
+            None => write!(out, "of no customer, ")?,
         }
         writeln!(out, "{}: {}", finding.place, finding.problem)?;
     }
@@ -90,7 +112,7 @@ fn show(
         rows,
         secrets,
         being_erased,
-    } = looked;
+    } = *looked;
     writeln!(
         out,
         "{customers} customers: {events} events, {rows} rows and {secrets} secrets are whole"
@@ -101,7 +123,7 @@ fn show(
             "{being_erased} customers are being erased; the next start finishes it"
         )?;
     }
-    if unfinished {
+    if *is_rekeying_unfinished {
         writeln!(
             out,
             "a change of the master key was cut off: run `countersign rekey` again to finish it"
