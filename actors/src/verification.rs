@@ -166,7 +166,7 @@ impl<'s> Checking<'s> {
         Self {
             customer,
             sealer,
-            replay: Recovering::new(customer, UnixMillis::default(), false, drop::<Recovered>),
+            replay: Recovering::new(customer, UnixMillis::default(), false, usize::MAX, drop::<Recovered>),
             is_broken: false,
             audited_up_to: 0,
         }
@@ -249,8 +249,20 @@ impl<'s> Checking<'s> {
         if is_broken {
             return;
         }
-        let state = replay.into_state();
-        for key in state.keys.unrevoked() {
+        let state = match replay.into_state() {
+            Ok(state) => state,
+            Err(problem) => return tell("folded rows".to_owned(), problem),
+        };
+        let known = state.sequence();
+        if known != last {
+            tell(
+                "folded rows".to_owned(),
+                format!("they end at event {known} instead of {last}"),
+            );
+        }
+        // A key that no longer signs may be erased before its record is.
+        let now = state.now(UnixMillis::default());
+        for key in state.keys.active(now).into_iter().chain(state.keys.upcoming(now)) {
             if state.vault.signing_key(key.kid).is_none() {
                 tell(
                     format!("signing key {}", key.kid),

@@ -112,7 +112,7 @@ impl Pass {
                     read_up_to: folded,
                     rows: 0,
                     is_wanted: sink.begins(number),
-                    replay: Recovering::new(customer, UnixMillis::default(), false, drop::<Recovered>),
+                    replay: Recovering::new(customer, UnixMillis::default(), false, usize::MAX, drop::<Recovered>),
                 });
             }
             (Frame::Piece(piece), Some(mut loading)) => {
@@ -135,12 +135,8 @@ impl Pass {
                 self.counts.events += loading.last.saturating_sub(loading.folded);
                 self.known.insert(loading.customer);
                 if loading.is_wanted {
-                    sink.whole(Loaded {
-                        customer: loading.customer,
-                        number: loading.number,
-                        folded: loading.folded,
-                        state: loading.replay.into_state(),
-                    })?;
+                    let whole = loading.end().map_err(|what| damaged(at, what))?;
+                    sink.whole(whole)?;
                 }
             }
             _ => return Err(wrong("it stands in the wrong place").into()),
@@ -150,6 +146,22 @@ impl Pass {
 }
 
 impl Loading {
+    fn end(self) -> Result<Loaded, String> {
+        let customer = self.customer;
+        let state = self.replay.into_state();
+        let state = state.map_err(|what| format!("customer {customer}: {what}"))?;
+        if state.sequence() != self.last {
+            let (known, last) = (state.sequence(), self.last);
+            return Err(format!("customer {customer} ends at event {known} instead of {last}"));
+        }
+        Ok(Loaded {
+            customer,
+            number: self.number,
+            folded: self.folded,
+            state,
+        })
+    }
+
     fn take(&mut self, piece: &Piece, counts: bool) -> Result<(), String> {
         match piece {
             Piece::Row { space, key, value } => {

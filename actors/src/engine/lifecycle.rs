@@ -19,8 +19,8 @@ use crate::token::jwt;
 use crate::token::{Decision, Scope, TokenKind};
 
 /// Times that a slice of a walk is asked for while its tenant is busy, and the pause between: some seconds in all.
-const SLICE_ATTEMPTS: u32 = 500;
-const SLICE_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const SLICE_ATTEMPTS: u32 = 500;
+pub(super) const SLICE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a cascade reached.
 #[derive(Clone, Debug, PartialEq, Eq)]

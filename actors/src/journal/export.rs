@@ -199,7 +199,7 @@ impl Export {
         let tenant = self.tenant;
         match self.phase {
             Phase::Rows(space) => {
-                let from = self.from_or(|| keys::prefix(space.byte(), tenant).to_vec());
+                let from = self.begin_or_go_on(|| keys::prefix(space.byte(), tenant).to_vec());
                 let to = keys::prefix_end(space.byte(), tenant);
                 self.source.read(|store| {
                     page(store, tenant, space.name(), (&from, &to), |row_key, value| {
@@ -211,7 +211,7 @@ impl Export {
                 })
             }
             Phase::Records => {
-                let from = self.from_or(|| keys::record(tenant, self.folded.saturating_add(1)));
+                let from = self.begin_or_go_on(|| keys::record(tenant, self.folded.saturating_add(1)));
                 let to = keys::record(tenant, self.last.saturating_add(1));
                 let (given, folded) = (self.given, self.folded);
                 self.source.read(|store| {
@@ -235,7 +235,7 @@ impl Export {
         }
     }
 
-    fn from_or(&self, beginning: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
+    fn begin_or_go_on(&self, beginning: impl FnOnce() -> Vec<u8>) -> Vec<u8> {
         if self.from.is_empty() {
             beginning()
         } else {

@@ -47,6 +47,9 @@ pub enum Item<'a> {
     Event(u64, &'a [u8]),
 }
 
+/// A row's key without its chunk number, and its value or what is wrong with it.
+type Visited<'a> = &'a mut dyn FnMut(&[u8], Result<&[u8], Damage>);
+
 /// What is told while a tenant is looked at.
 type Told<'a> = &'a mut dyn FnMut(Result<Item<'_>, Damaged>);
 
@@ -216,12 +219,7 @@ fn look_at_records(store: &dyn Store, tenant: CustomerId, folded: u64, told: Tol
 }
 
 /// As [`each_row`](reading::each_row), but goes on behind what is damaged.
-fn each_row_or_damage(
-    store: &dyn Store,
-    from: &[u8],
-    to: &[u8],
-    visit: &mut dyn FnMut(&[u8], Result<&[u8], Damage>),
-) -> Result<(), ReadError> {
+fn each_row_or_damage(store: &dyn Store, from: &[u8], to: &[u8], visit: Visited<'_>) -> Result<(), ReadError> {
     let mut assembler = Assembler::default();
     let mut damaged: Option<Vec<u8>> = None;
     store.scan(from, to, Direction::Up, &mut |key, stored| {

@@ -3,23 +3,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::rejection::StandingDecision;
 use super::tokens::{Details, Token};
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{EventId, Jti};
 use crate::limits::DECISIONS_KEPT_SECONDS;
 use crate::token::Decision;
 
 /// A decision that stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// The token it was taken with.
     pub override_jti: Jti,
     /// What was decided.
     pub decision: Decision,
     /// Who decided, as the caller said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Box<str>>,
     /// Why, as the caller said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
     /// When.
     pub decided_at: UnixMillis,
@@ -83,6 +87,11 @@ impl Decisions {
         true
     }
 
+    /// Since when nothing decides this event, if nothing does.
+    pub(super) fn barred_at(&self, event_id: &EventId) -> Option<UnixMillis> {
+        self.barred.get(event_id).copied()
+    }
+
     /// Whether nothing decides this event: it was undecided in a backup that the customer was restored from.
     pub fn is_barred(&self, event_id: &EventId) -> bool {
         self.barred.contains_key(event_id)
@@ -94,6 +103,13 @@ impl Decisions {
             self.barred_by_age.remove(&(earlier, event_id.clone()));
         }
         self.barred_by_age.insert((at, event_id));
+    }
+
+    /// When the oldest decision or bar is forgotten.
+    pub(super) fn first_until(&self) -> Option<UnixSeconds> {
+        let first = [self.by_age.first(), self.barred_by_age.first()];
+        let (at, _) = first.into_iter().flatten().min()?;
+        Some(at.plus_seconds(DECISIONS_KEPT_SECONDS).seconds())
     }
 
     /// Forgets up to `at_most` decisions that were kept long enough, and as many bars.

@@ -103,6 +103,11 @@ impl Permissions {
             .filter(move |rule| rule.effect == effect && rule.is_live(now))
     }
 
+    /// The override of this identifier, however long ago it expired.
+    pub(super) fn kept(&self, id: OverrideId) -> Option<&Arc<Override>> {
+        self.overrides.get(&id)
+    }
+
     /// Adds an event.
     ///
     /// # Errors
@@ -126,13 +131,19 @@ impl Permissions {
                 Ok(())
             }
             PermissionEvent::RolesAssigned { admin_id, roles } => {
-                self.assign(admin_id, roles);
+                self.assign(sequence, admin_id, roles);
                 Ok(())
             }
         }
     }
 
-    fn create(&mut self, sequence: u64, created_at: UnixMillis, new: NewOverride) -> Result<(), &'static str> {
+    /// Adds an override.
+    pub(super) fn create(
+        &mut self,
+        sequence: u64,
+        created_at: UnixMillis,
+        new: NewOverride,
+    ) -> Result<(), &'static str> {
         let NewOverride {
             id,
             admin_id,
@@ -180,7 +191,8 @@ impl Permissions {
         Ok(())
     }
 
-    fn set_suspended(&mut self, id: OverrideId, suspended: bool) -> Result<(), &'static str> {
+    /// Suspends an override that grants, or ends its suspension.
+    pub(super) fn set_suspended(&mut self, id: OverrideId, suspended: bool) -> Result<(), &'static str> {
         let place = self.overrides.get_mut(&id).ok_or("the override is not here")?;
         let subject = self.subjects.get_mut(&place.admin_id).ok_or("its user is not here")?;
         subject.remove(place);
@@ -196,7 +208,8 @@ impl Permissions {
         }
     }
 
-    fn set_role(
+    /// Adds a role, or what a changed one has become.
+    pub(super) fn set_role(
         &mut self,
         created_at: UnixMillis,
         updated_at: UnixMillis,
@@ -223,12 +236,13 @@ impl Permissions {
         Ok(())
     }
 
-    fn assign(&mut self, admin_id: AdminId, roles: Vec<RoleId>) {
+    /// Replaces a user's roles.
+    pub(super) fn assign(&mut self, sequence: u64, admin_id: AdminId, roles: Vec<RoleId>) {
         for id in &roles {
             *self.holders.entry(*id).or_default() += 1;
         }
         let subject = self.subjects.entry(admin_id.clone()).or_default();
-        let earlier = subject.assign(roles);
+        let earlier = subject.assign(sequence, roles);
         if subject.is_empty() {
             self.subjects.remove(&admin_id);
         }

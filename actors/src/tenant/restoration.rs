@@ -53,7 +53,7 @@ impl State {
                 issued_before,
             } => {
                 // What is minted from here on must not look as if it were from before.
-                self.last_at = self.last_at.max(issued_before.millis());
+                self.advance_to(issued_before.millis());
                 self.revoke(
                     sequence,
                     Target::Restoration { issued_before },

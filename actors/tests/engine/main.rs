@@ -8,6 +8,7 @@
 
 mod clock;
 mod faults;
+mod growth;
 mod later;
 mod lifecycle;
 mod model;
