@@ -16,10 +16,25 @@ pub struct App {
     admin: Option<AdminCredential>,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
-    taking_backup: Arc<AtomicBool>,
+    /// Where a backup is begun.
+    pub backups: Backups,
 }
 
-/// Held while a backup is being taken: there is one at a time.
+/// Lets one backup be taken at a time.
+#[derive(Default)]
+pub struct Backups {
+    is_taking: Arc<AtomicBool>,
+}
+
+impl Backups {
+    /// Begins one, if none is being taken.
+    pub fn begin(&self) -> Option<TakingBackup> {
+        let was_taking = self.is_taking.swap(true, Ordering::AcqRel);
+        (!was_taking).then(|| TakingBackup(Arc::clone(&self.is_taking)))
+    }
+}
+
+/// Held while a backup is being taken.
 pub struct TakingBackup(Arc<AtomicBool>);
 
 impl Drop for TakingBackup {
@@ -52,14 +67,8 @@ impl App {
             engine,
             admin,
             limiter: RateLimiter::new(limits),
-            taking_backup: Arc::default(),
+            backups: Backups::default(),
         }
-    }
-
-    /// Begins a backup, if none is being taken.
-    pub fn begin_backup(&self) -> Option<TakingBackup> {
-        let was_taking = self.taking_backup.swap(true, Ordering::AcqRel);
-        (!was_taking).then(|| TakingBackup(Arc::clone(&self.taking_backup)))
     }
 
     /// Whether callers without a credential are the operator.
@@ -70,5 +79,19 @@ impl App {
     /// Whether this is the admin credential.
     pub fn is_admin(&self, presented: &str) -> bool {
         self.admin.as_ref().is_some_and(|admin| admin.is(presented))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_backup_is_taken_at_a_time() {
+        let backups = Backups::default();
+        let first = backups.begin();
+        assert!(first.is_some() && backups.begin().is_none());
+        drop(first);
+        assert!(backups.begin().is_some());
     }
 }

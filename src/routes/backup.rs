@@ -36,7 +36,7 @@ pub async fn backup(request: HttpRequest, app: Data<App>) -> Result<HttpResponse
     if request.method() == Method::HEAD {
         return Ok(answer.finish());
     }
-    let taking = app.begin_backup().ok_or_else(|| {
+    let taking = app.backups.begin().ok_or_else(|| {
         let detail = "another backup is being taken; ask again when it is done";
         ApiError::new(
             StatusCode::CONFLICT,

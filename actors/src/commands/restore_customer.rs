@@ -189,6 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_dead_even_if_no_key_were_revoked() {
+        let given = Given::hierarchy();
+        let issued_before = given.now.seconds();
+        let taken_at = UnixMillis::new(7);
+        let given = given.event(Event::Restoration(Restoration::CustomerRestored {
+            taken_at,
+            issued_before,
+        }));
+        assert!(
+            [10, 20, 30, 40, 50, 60]
+                .into_iter()
+                .all(|number| !is_live(&given, number))
+        );
+    }
+
+    #[test]
     fn an_undecided_event_is_barred_with_every_token_it_gets_and_a_decision_stands() {
         let given = Given::hierarchy()
             .token(61, None, 300, flag("decided"))

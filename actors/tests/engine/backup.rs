@@ -1,6 +1,6 @@
 //! Backups of a running engine whose customers are written to and folded all the time, read back and compared with what was acknowledged.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,8 +11,10 @@ use countersign_actors::commands::{ListTokens, Status};
 use countersign_actors::crypto::seal::MasterKey;
 use countersign_actors::engine::Engine;
 use countersign_actors::id::{CustomerId, Jti};
+use countersign_actors::journal::FaultyStore;
 use countersign_actors::token::TokenKind;
 use countersign_actors::verification::{Looked, Verification};
+use tokio::runtime::Handle;
 
 use crate::support::{Fixture, agent, call, customer_with_bearer, start};
 
@@ -130,4 +132,70 @@ async fn compare(clock: &Arc<ManualClock>, customers: &[(CustomerId, Acknowledge
     let a_year = 365 * 24 * 3_600;
     assert!(app.grant.expires_at() > clock.now().seconds().plus(a_year));
     assert!(engine.shutdown(std::time::Duration::from_secs(30)).await);
+}
+
+/// Takes what is written; when it meets a customer for the first time, that customer is kept busy before anything else is read of it.
+struct Interfering<F> {
+    bytes: Vec<u8>,
+    customer: CustomerId,
+    interfere: Option<F>,
+}
+
+fn times(bytes: &[u8], customer: CustomerId) -> usize {
+    let id = customer.as_bytes().as_slice();
+    bytes.windows(id.len()).filter(|window| *window == id).count()
+}
+
+impl<F: FnOnce()> Write for Interfering<F> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        if times(&self.bytes, self.customer) > 0
+            && let Some(interfere) = self.interfere.take()
+        {
+            interfere();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_puts_its_next_fold_off_while_it_is_read_and_loses_none() {
+    let store = FaultyStore::new();
+    let fixture = Fixture::with(|options| {
+        options.fold_events = 5;
+        options.store = Some(Arc::clone(&store) as _);
+    });
+    let (customer, bearer) = customer_with_bearer(&fixture.engine).await;
+    let (engine, minting, runtime) = (fixture.engine.clone(), fixture.engine.clone(), Handle::current());
+    let interfere = move || {
+        for _ in 0..50 {
+            runtime.block_on(agent(&minting, customer, bearer)).expect("an agent");
+        }
+    };
+    let out = Interfering {
+        bytes: Vec::new(),
+        customer,
+        interfere: Some(interfere),
+    };
+    let taken = tokio::task::spawn_blocking(move || {
+        let mut out = out;
+        engine.backup(&mut out).map(|_| out.bytes)
+    });
+    let bytes = taken.await.expect("a thread").expect("a backup");
+    assert_eq!(times(&bytes, customer), 1, "it was read once, and not begun anew");
+    let rows = |prefix: u8| {
+        store
+            .contents()
+            .iter()
+            .filter(|(key, _)| key.first() == Some(&prefix))
+            .count()
+    };
+    assert_eq!(rows(b's'), 0, "nothing was folded meanwhile");
+    agent(&fixture.engine, customer, bearer).await.expect("an agent");
+    fixture.engine.purge().await.expect("the disk is waited for");
+    assert!(rows(b's') > 0, "it was made up for");
 }
