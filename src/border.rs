@@ -26,8 +26,9 @@ use crate::guard::check_open_mode;
 
 /// `tracing` target of the access log.
 pub const ACCESS_TARGET: &str = "countersign::access";
-/// Characters of a request id that a caller may choose.
-const REQUEST_ID_CHARS_MAX: usize = 64;
+/// Characters of a request id that a caller may choose: fewer than a `token_hash` has, which a caller might put there by mistake,
+/// and than any token.
+const REQUEST_ID_CHARS_MAX: usize = 63;
 /// Paths that answer however busy the process is: an orchestrator must not restart what is only busy.
 const NEVER_REFUSED: [&str; 2] = ["/health", "/ready"];
 
@@ -327,8 +328,8 @@ mod tests {
             headers.insert(X_REQUEST_ID.clone(), HeaderValue::from_str(text).unwrap());
             RequestId::for_headers(&headers).as_str() == text
         };
-        assert!(kept("a") && kept("Trace-1.2_3") && kept(&"x".repeat(64)));
-        assert!(!kept("") && !kept(&"x".repeat(65)) && !kept("a b") && !kept("a/b") && !kept("a;b"));
+        assert!(kept("a") && kept("Trace-1.2_3") && kept(&"x".repeat(63)));
+        assert!(!kept("") && !kept(&"x".repeat(64)) && !kept("a b") && !kept("a/b") && !kept("a;b"));
         let fresh = RequestId::for_headers(&HeaderMap::new());
         assert!(Uuid::try_parse(fresh.as_str()).is_ok());
     }

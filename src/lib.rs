@@ -22,12 +22,15 @@ pub mod extract;
 pub mod guard;
 pub mod idempotency;
 pub mod identity;
+pub mod openapi;
 pub mod print;
 pub mod rate_limit;
 pub mod routes;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod tls;
 pub mod wire;
 

@@ -1,5 +1,6 @@
 //! What becomes of tokens: revoked, introspected, decided with; and what can be read of all that.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Engine;
@@ -39,12 +40,20 @@ impl Cascaded {
 }
 
 /// A decision with its cosignature.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cosigned {
     /// The decision.
     pub taken: Taken,
-    /// Hex HMAC-SHA256 over the decision.
+    /// Hex HMAC-SHA256 over the decision: proof that a human took it, so `Debug` does not show it.
     pub cosignature: String,
+}
+
+impl fmt::Debug for Cosigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cosigned")
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {
