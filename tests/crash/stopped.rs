@@ -1,5 +1,6 @@
 //! SIGTERM under load.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
@@ -54,5 +55,18 @@ fn who_waits_for_a_revocation_is_answered_when_the_program_stops() {
         (answer.status, answer.json()),
         (200, json!({"revocations": [], "cursor": 0}))
     );
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[test]
+fn a_request_that_never_ends_does_not_keep_the_program_from_ending() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = countersign(&directory.path().join("data"));
+    command.env("AUTH_SERVER_SHUTDOWN_TIMEOUT_SECONDS", "1");
+    let mut program = Program::start(command);
+    let mut client = Client::open(program.address).unwrap();
+    let head = "POST /tokens/agent HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+    client.stream.write_all(head.as_bytes()).unwrap();
+    program.terminate();
     assert_eq!(program.wait().code(), Some(0));
 }
