@@ -1,5 +1,6 @@
 //! What every handler is given: the engine, and who may call it.
 
+use actix_web::HttpRequest;
 use countersign_actors::crypto::digest::{constant_time_eq, sha256};
 use countersign_actors::engine::Engine;
 
@@ -9,10 +10,13 @@ use crate::rate_limit::{RateLimiter, RateLimits};
 pub struct App {
     /// The engine.
     pub engine: Engine,
-    /// What the operator's credential is compared with; in open mode there is none, and every local caller is the operator.
+    /// What the operator's token is compared with.
     admin: Option<AdminCredential>,
+    /// Whether every caller without a credential is the operator.
+    is_open: bool,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
+    is_on_loopback: bool,
 }
 
 /// The admin credential, kept only as a digest.
@@ -33,18 +37,32 @@ impl AdminCredential {
 }
 
 impl App {
-    /// An application on this engine; without an admin credential it is in open mode.
-    pub fn new(engine: Engine, admin: Option<AdminCredential>, limits: RateLimits) -> Self {
+    /// An application on this engine. It is in open mode unless there is an admin credential: the token that is given here, or
+    /// `has_certificates`, client certificates that the server recognises.
+    pub fn new(engine: Engine, admin: Option<AdminCredential>, has_certificates: bool, limits: RateLimits) -> Self {
         Self {
             engine,
+            is_open: admin.is_none() && !has_certificates,
             admin,
             limiter: RateLimiter::new(limits),
+            is_on_loopback: false,
         }
+    }
+
+    /// Whether it is served on a loopback address.
+    #[must_use]
+    pub fn on_loopback(self, is_on_loopback: bool) -> Self {
+        Self { is_on_loopback, ..self }
+    }
+
+    /// Whether this call came over a loopback address of the service; a Unix socket is none.
+    pub fn is_local(&self, request: &HttpRequest) -> bool {
+        self.is_on_loopback && request.peer_addr().is_some_and(|peer| peer.ip().is_loopback())
     }
 
     /// Whether callers without a credential are the operator.
     pub const fn is_open(&self) -> bool {
-        self.admin.is_none()
+        self.is_open
     }
 
     /// Whether this is the admin credential.

@@ -197,6 +197,8 @@ impl<R> Decided<R> {
 pub enum Caller {
     /// The operator: the admin credential, open mode, or the program that runs the engine in its own process.
     Management,
+    /// The operator, known by this name, such as the one in a client certificate.
+    Operator(Arc<str>),
     /// The service itself, keeping house.
     Service,
     /// The holder of a token whose signature was verified; whether it is live is the tenant's to say.
@@ -208,6 +210,7 @@ impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Management => f.write_str("management"),
+            Self::Operator(name) => write!(f, "management:{name}"),
             Self::Service => f.write_str("service"),
             Self::Token(token) => write!(f, "{}:{}", token.kind, token.jti),
         }

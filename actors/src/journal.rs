@@ -9,7 +9,7 @@
 //! - `mark`: whether the store's end is lost; `seal`: the files beside the store that tell of it
 //! - `inspection`: a stopped store, opened only to be read
 //! - `format`: the version of a whole store; `status`: how the journal is
-//! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand
+//! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand; `testing`: records without a store
 //!
 //! **Invariants.** *Durable first*: a completion is called after the batch, the store's flush and the `fdatasync`, in this order.
 //! *One writer*: an append is written only under the tenant's newest lease and only as the next sequence number. *Failure is final*:
@@ -34,6 +34,8 @@ mod shared;
 mod sled_store;
 mod status;
 mod store;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod testing;
 mod writer;
 
 use std::fmt;
