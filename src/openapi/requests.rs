@@ -15,8 +15,8 @@ use utoipa::openapi::schema::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::wire::kinds::{
-    AgentId, AgentTtlHours, AnyTime, AppTtlDays, BearerTtlDays, DecisionWord, EnvironmentWord, EventCount, EventId,
-    Kind, Name, OverrideTtlMinutes, Pattern, Reason, ScopeWord, SensitivityLevel, SessionId, SessionTtlMinutes,
+    AgentId, AgentTtlHours, AppTtlDays, BearerTtlDays, DecisionWord, EnvironmentWord, EventCount, EventId, Kind, Name,
+    OverrideTtlMinutes, PastTime, Pattern, Reason, ScopeWord, SensitivityLevel, SessionId, SessionTtlMinutes,
     SubagentTtlHours, Uuid, words,
 };
 
@@ -228,10 +228,10 @@ pub struct Revoke {
 pub struct RevokeMany {
     /// The customer. Required of the operator; a token's holder may leave it out.
     pub customer_id: Option<Uuid>,
-    /// All tokens of this agent, and everything derived from them.
+    /// All tokens of this agent, and everything derived from them. Required unless `issued_before` is given.
     pub agent_id: Option<AgentId>,
     /// All tokens that were minted before this time, and everything derived from them.
-    pub issued_before: Option<AnyTime>,
+    pub issued_before: Option<PastTime>,
     pub reason: Option<Reason>,
 }
 

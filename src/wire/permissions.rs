@@ -124,7 +124,7 @@ pub struct OverridesAnswer<'a> {
     /// In the order in which they were made.
     overrides: Vec<OverrideAnswer<'a>>,
     /// Where to go on; only there if there are more.
-    #[schema(value_type = kinds::Cursor)]
+    #[schema(value_type = kinds::OverrideCursor)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }

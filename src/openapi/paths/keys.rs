@@ -7,7 +7,7 @@ use super::super::operation::{Access, Operation, get, post};
 use super::super::refusals::header;
 use super::super::requests::{NameCustomer, RevokeKey, RotateKey};
 use crate::wire::keys::{JwkSet, KeyAnswer, PublicKeysAnswer};
-use crate::wire::kinds::{Cursor, Uuid};
+use crate::wire::kinds::{EntityTags, Uuid};
 use crate::wire::revocation::RevokedCount;
 use utoipa::ToSchema;
 
@@ -59,7 +59,7 @@ fn key_set() -> Operation {
         .tag(TAG)
         .told("Without parameters besides the path; verifiers may keep it for 300 seconds.")
         .path::<Uuid>("customer_id", "The customer.")
-        .header::<Cursor>("If-None-Match", "The `ETag` of an earlier answer.")
+        .header::<EntityTags>("If-None-Match", "The `ETag` of an earlier answer.")
         .of_a_customer()
         .with::<JwkSet>();
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(JwkSet::name())));

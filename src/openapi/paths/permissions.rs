@@ -10,7 +10,7 @@ use super::super::answers::{AuditExport, OverrideDeleted, PermissionsChecked};
 use super::super::operation::{Access, Operation, delete, envelope, get, post};
 use super::super::refusals::header;
 use super::super::requests::permissions::{CheckPermission, CheckPermissions, CreateOverride, Question};
-use crate::wire::kinds::{AdminId, Cursor, OverrideId, words};
+use crate::wire::kinds::{AdminId, AuditCursor, OverrideCursor, OverrideId, words};
 use crate::wire::permissions::{
     AuditAnswer, CheckedAnswer, OverrideAnswer, OverridesAnswer, ResolvedAnswer, WhoamiAnswer,
 };
@@ -50,7 +50,7 @@ fn overrides() -> Vec<Operation> {
         ))
         .path::<AdminId>("admin_id", "The user; one that is not known has none.")
         .query::<StatusFilter>("status", "Which; all by default.")
-        .query::<Cursor>("cursor", "The `cursor` of an earlier answer.")
+        .query::<OverrideCursor>("cursor", "The `cursor` of an earlier answer.")
         .limit(OVERRIDES_PER_PAGE_MAX, OVERRIDES_PER_PAGE_MAX)
         .envelopes::<OverridesAnswer<'static>>(200, "The overrides."),
         manages(delete(
@@ -99,7 +99,7 @@ fn audit() -> Vec<Operation> {
     let reads = |operation| with_key(operation, Some(Scope::PermissionsAudit));
     let page = |operation: Operation| {
         reads(operation)
-            .query::<Cursor>("cursor", "The `cursor` of an earlier answer.")
+            .query::<AuditCursor>("cursor", "The `cursor` of an earlier answer.")
             .limit(PAGE_MAX, PAGE_DEFAULT)
             .envelopes::<AuditAnswer<'static>>(200, "A page, the newest entry first.")
     };
