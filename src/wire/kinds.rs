@@ -140,20 +140,16 @@ kinds! {
 pub struct PublicJwk {
     /// The key's identifier, which stands in the header of every token that it signed.
     pub kid: Uuid,
-    /// The family of keys.
     #[schema(schema_with = elliptic)]
     pub kty: String,
-    /// The curve.
     #[schema(schema_with = p256)]
     pub crv: String,
     /// The first coordinate.
     pub x: Coordinate,
     /// The second coordinate.
     pub y: Coordinate,
-    /// What it is for.
     #[schema(schema_with = signatures)]
     pub r#use: String,
-    /// The algorithm.
     #[schema(schema_with = es256)]
     pub alg: String,
 }
@@ -180,20 +176,20 @@ pub struct PolicyClaim {
 }
 
 fn elliptic() -> ObjectBuilder {
-    words(["EC"])
+    words(["EC"]).description(Some("The family of keys."))
 }
 
 fn p256() -> ObjectBuilder {
-    words(["P-256"])
+    words(["P-256"]).description(Some("The curve."))
 }
 
 fn signatures() -> ObjectBuilder {
-    words(["sig"])
+    words(["sig"]).description(Some("What it is for."))
 }
 
 /// The one algorithm that keys of ours sign with.
 pub fn es256() -> ObjectBuilder {
-    words(["ES256"])
+    words(["ES256"]).description(Some("The algorithm."))
 }
 
 const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";

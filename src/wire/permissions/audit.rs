@@ -16,7 +16,6 @@ use crate::wire::kinds;
 pub struct AuditEntryAnswer<'a> {
     #[schema(value_type = kinds::AuditId)]
     id: &'a str,
-    /// Whether something changed or was decided.
     #[schema(schema_with = audit_kinds)]
     kind: &'static str,
     /// What was done.
@@ -104,5 +103,5 @@ pub struct AuditAnswer<'a> {
 }
 
 fn audit_kinds() -> ObjectBuilder {
-    kinds::words(["change", "decision"])
+    kinds::words(["change", "decision"]).description(Some("Whether something changed or was decided."))
 }
