@@ -127,7 +127,9 @@ impl TenantSupervisor {
         self.slots.insert(customer, Slot::Activating { waiting });
         let supervisor = supervisor.clone();
         let may_forget = !self.shared.watch.has_jumped();
-        let recovering = Recovering::new(customer, self.shared.clock.now(), may_forget, move |recovered| {
+        let now = self.shared.clock.now();
+        let fold_events = self.shared.fold_events;
+        let recovering = Recovering::new(customer, now, may_forget, fold_events, move |recovered| {
             supervisor.do_send(Activated { customer, recovered });
         });
         self.shared.journal.recover(customer, create, Box::new(recovering));
@@ -395,6 +397,7 @@ mod tests {
             watch: ClockWatch::new(Arc::clone(&clock)),
             clock,
             rules: Rules::default(),
+            fold_events: 256,
             feed: Arc::default(),
         });
         let residence = Residence {

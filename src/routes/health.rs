@@ -53,6 +53,6 @@ pub async fn confirm_clock(request: HttpRequest, app: Data<App>) -> Result<HttpR
 /// 403 for any but the operator.
 pub async fn purge(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
     Identity::of(&request, &app).await?.require_operator(&app).await?;
-    let purged = app.engine.purge_overrides().await?;
+    let purged = app.engine.purge().await?;
     Ok(HttpResponse::Ok().json(json!({"purged": purged})))
 }

@@ -2,13 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::tokens::Token;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{AgentId, Jti, KeyId};
 use crate::token::TokenKind;
 
+/// How fast a restoration takes places in the feed to be used up. Until the year 2255 they stay numbers that a client which keeps
+/// numbers as IEEE 754 doubles can hold.
+const PLACES_PER_SECOND: u64 = 1_000_000;
+
 /// What a revocation is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// One token; with `cascade`, everything derived from it as well.
     Token {
@@ -23,10 +30,15 @@ pub enum Target {
     IssuedBefore(UnixSeconds),
     /// Every token that a key signed, and everything derived from them.
     Key(KeyId),
+    /// Every token from before the customer was read back from a backup.
+    Restoration {
+        /// The second before which all of them were issued.
+        issued_before: UnixSeconds,
+    },
 }
 
 /// One revocation, as the feed tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
     /// Its place in the feed: the journal's sequence number.
     pub sequence: u64,
@@ -35,7 +47,10 @@ pub struct Revocation {
     /// When.
     pub at: UnixMillis,
     /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
+    /// The last second in which it kills anything that has not expired.
+    pub relevant_until: UnixSeconds,
 }
 
 /// A tenant's revocations, for as long as they kill anything that has not expired.
@@ -46,12 +61,17 @@ pub struct Revocations {
     /// Tokens of this agent with a sequence number up to this one are dead.
     agents: HashMap<AgentId, u64>,
     issued_before: Option<(UnixSeconds, u64)>,
+    /// Tokens with a sequence number up to this one are dead.
+    restored_up_to: u64,
+    /// How far places in the feed are ahead of sequence numbers.
+    ahead: u64,
 }
 
 impl Revocations {
     /// Whether a bulk revocation kills this very token; that it reaches descendants is for the walk up the lineage to find out.
     pub(super) fn covers(&self, token: &Token) -> bool {
-        let by_age = self.issued_before.is_some_and(|(before, _)| token.issued_at < before);
+        let by_age = token.sequence <= self.restored_up_to
+            || self.issued_before.is_some_and(|(before, _)| token.issued_at < before);
         let by_agent = || {
             let agent = token.details.agent()?;
             let up_to = self.agents.get(&agent.agent_id)?;
@@ -63,6 +83,12 @@ impl Revocations {
     /// The last of an agent's tokens that are dead, by their sequence numbers.
     pub fn agent_up_to(&self, agent_id: &AgentId) -> Option<u64> {
         self.agents.get(agent_id).copied()
+    }
+
+    /// How far places in the feed are ahead of sequence numbers. A restoration takes sequence numbers back, and a follower of the
+    /// lost history must not take what is new for what it knows: so it also moves the places ahead, beyond all that were lost.
+    pub const fn ahead(&self) -> u64 {
+        self.ahead
     }
 
     /// The revocations after `sequence`, oldest first.
@@ -77,15 +103,13 @@ impl Revocations {
         self.issued_before.is_some_and(|(covered, _)| before <= covered)
     }
 
-    /// Adds a revocation that matters until `relevant_until`, when the last token that it kills has expired.
-    pub(super) fn insert(&mut self, revocation: Revocation, relevant_until: Option<UnixSeconds>) {
+    /// Adds a revocation to the feed, and its mark where it has one here.
+    pub(super) fn insert(&mut self, revocation: Revocation) {
         let sequence = revocation.sequence;
-        let until = match &revocation.target {
-            // Not from before it happened: a key may have been stolen that signed nothing here.
-            Target::Token { .. } | Target::Key(_) => relevant_until.unwrap_or_default().max(revocation.at.seconds()),
+        match &revocation.target {
+            Target::Token { .. } | Target::Key(_) => {}
             Target::Agent(agent_id) => {
                 self.agents.insert(agent_id.clone(), sequence);
-                longest_from(revocation.at, TokenKind::Agent)
             }
             Target::IssuedBefore(before) => {
                 // The latest covers all earlier ones, so a follower needs no other.
@@ -95,11 +119,19 @@ impl Revocations {
                     self.feed.remove(&earlier);
                 }
                 self.issued_before = Some((*before, sequence));
-                longest_from(revocation.at, TokenKind::App)
             }
-        };
-        self.by_expiry.insert((until, sequence));
+            Target::Restoration { issued_before } => {
+                self.restored_up_to = sequence;
+                self.ahead = places_until(*issued_before);
+            }
+        }
+        self.by_expiry.insert((revocation.relevant_until, sequence));
         self.feed.insert(sequence, revocation);
+    }
+
+    /// Nothing is left here that was relevant until this second or an earlier one.
+    pub(super) fn first_until(&self) -> Option<UnixSeconds> {
+        self.by_expiry.first().map(|(until, _)| *until)
     }
 
     /// Forgets up to `at_most` revocations of which nothing was left to kill at `expired_by`.
@@ -117,8 +149,31 @@ impl Revocations {
                     self.agents.remove(&agent_id);
                 }
                 Some(Target::IssuedBefore(_)) => self.issued_before = None,
+                Some(Target::Restoration { .. }) if sequence == self.restored_up_to => {
+                    (self.restored_up_to, self.ahead) = (0, 0);
+                }
                 _ => {}
             }
+        }
+    }
+}
+
+/// More places than a customer can have used until this second: it would have to record a million events in each.
+fn places_until(second: UnixSeconds) -> u64 {
+    u64::try_from(second.get())
+        .unwrap_or_default()
+        .saturating_mul(PLACES_PER_SECOND)
+}
+
+impl Target {
+    /// The last second in which such a revocation, made at `at`, kills anything that has not expired. `last_expiry` is that of the
+    /// token, or of the last token that the key signed.
+    pub(super) fn relevant_until(&self, at: UnixMillis, last_expiry: Option<UnixSeconds>) -> UnixSeconds {
+        match self {
+            // Not from before it happened: a key may have been stolen that signed nothing here.
+            Self::Token { .. } | Self::Key(_) => last_expiry.unwrap_or_default().max(at.seconds()),
+            Self::Agent(_) => longest_from(at, TokenKind::Agent),
+            Self::IssuedBefore(_) | Self::Restoration { .. } => longest_from(at, TokenKind::App),
         }
     }
 }

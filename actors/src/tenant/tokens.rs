@@ -119,6 +119,15 @@ impl Tokens {
             .filter_map(|(_, jti)| self.get(*jti))
     }
 
+    /// The events that have override tokens, each once.
+    pub fn events(&self) -> impl Iterator<Item = &EventId> {
+        let mut last = None;
+        self.by_event
+            .iter()
+            .map(|(event_id, _)| event_id)
+            .filter(move |event_id| last.replace(*event_id) != Some(*event_id))
+    }
+
     /// Marks a token as revoked. `false` if it is not here.
     #[must_use]
     pub(super) fn revoke(&mut self, jti: Jti, revoked: Revoked) -> bool {
@@ -210,6 +219,11 @@ impl Tokens {
             parent.links.first_child = Some(slot);
         }
         true
+    }
+
+    /// When the first of them expires.
+    pub(super) fn first_until(&self) -> Option<UnixSeconds> {
+        self.by_expiry.first().map(|(expires_at, ..)| *expires_at)
     }
 
     /// Removes up to `at_most` of the tokens that expired at or before `expired_by`, and returns the sessions among them that have

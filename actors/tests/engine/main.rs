@@ -6,12 +6,17 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup;
 mod clock;
+mod damage;
 mod faults;
+mod faulty_model;
+mod growth;
 mod later;
 mod lifecycle;
 mod model;
 mod narrowing;
+mod secrets;
 mod support;
 
 use std::time::Duration;
