@@ -380,7 +380,7 @@ impl<'a> WhoamiAnswer<'a> {
 }
 
 fn override_statuses() -> ObjectBuilder {
-    kinds::words(["active", "expired"]).description(Some("Whether it is in force."))
+    kinds::words(["active", "suspended", "expired"]).description(Some("Whether it is in force."))
 }
 
 fn layers() -> ObjectBuilder {

@@ -437,6 +437,9 @@ fn permissions(driver: &Driver, customer: &str) {
     driver.key(&key, "GET /permissions/resolve/user", Value::Null, 200);
     let powerless = new_key(driver, customer, &["tokens:read"]);
     driver.key(&powerless, "GET /permissions/resolve/user", Value::Null, 403);
+    let confirm = format!("POST /permissions/overrides/{}/confirm", text(&made["data"]["id"]));
+    driver.key(&key, &confirm, Value::Null, 200);
+    driver.key(&key, "POST /permissions/overrides/no/confirm", Value::Null, 404);
     let remove = format!("DELETE /permissions/overrides/remove/{}", text(&made["data"]["id"]));
     driver.key(&key, &remove, Value::Null, 200);
     driver.key(&key, &remove, Value::Null, 404);
@@ -508,7 +511,7 @@ fn service_as_a_whole(driver: &Driver) {
     for line in ["GET /openapi.json", "GET /docs", "GET /docs/swagger-ui.css"] {
         driver.call(line, &[("authorization", "Bearer x")], None, 401);
     }
-    for line in ["POST /admin/purge", "POST /admin/clock/confirm"] {
+    for line in ["GET /admin/backup", "POST /admin/purge", "POST /admin/clock/confirm"] {
         driver.operator(line, Value::Null, 200);
         driver.call(line, &[], None, 401);
     }

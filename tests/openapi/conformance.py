@@ -79,6 +79,7 @@ def main():
                 "COUNTERSIGN_ADMIN": ADMIN,
                 "COUNTERSIGN_KEY": key,
                 "COUNTERSIGN_THERE": json.dumps(there),
+                "HYPOTHESIS_STORAGE_DIRECTORY": os.path.join(directory, "hypothesis"),
             }
             command = [
                 sys.executable,

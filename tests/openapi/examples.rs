@@ -128,3 +128,25 @@ fn open_mode_is_told_where_it_is() {
         );
     }
 }
+
+#[test]
+fn every_code_of_the_error_table_is_described() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(root.join("src/error/engine.rs")).unwrap();
+    let described = Document::new(false).json().to_string();
+    let mut codes = 0;
+    // `(409, "parent_revoked", …)`
+    for part in source.split("(4").skip(1) {
+        let Some(code) = part.get(2..).and_then(|rest| rest.strip_prefix(", \"")) else {
+            continue;
+        };
+        let code = code.split('"').next().unwrap();
+        codes += 1;
+        // What its callers have handled.
+        assert!(
+            code == "refused" || described.contains(&format!("\"{code}\"")),
+            "{code}"
+        );
+    }
+    assert!(codes > 25, "{codes}");
+}

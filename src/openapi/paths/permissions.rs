@@ -53,6 +53,15 @@ fn overrides() -> Vec<Operation> {
         .query::<OverrideCursor>("cursor", "The `cursor` of an earlier answer.")
         .limit(OVERRIDES_PER_PAGE_MAX, OVERRIDES_PER_PAGE_MAX)
         .envelopes::<OverridesAnswer<'static>>(200, "The overrides."),
+        manages(post(
+            "/api/v1/permissions/overrides/{id}/confirm",
+            "confirmOverride",
+            "Lets an override grant again that a restoration has suspended",
+        ))
+        .path::<OverrideId>("id", "The override.")
+        .keyed()
+        .writes()
+        .envelopes::<OverrideAnswer<'static>>(200, "The override, in force again unless it is over."),
         manages(delete(
             "/api/v1/permissions/overrides/remove/{id}",
             "deleteOverride",
@@ -159,7 +168,7 @@ macro_rules! choices {
 
 choices! {
     /// Which overrides to list.
-    StatusFilter ["active", "expired", "all"];
+    StatusFilter ["active", "expired", "suspended", "all"];
     /// How to write an export.
     ExportFormat ["json", "csv"];
 }
