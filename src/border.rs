@@ -32,6 +32,9 @@ const REQUEST_ID_CHARS_MAX: usize = 63;
 /// Paths that answer however busy the process is: an orchestrator must not restart what is only busy.
 const NEVER_REFUSED: [&str; 2] = ["/health", "/ready"];
 
+/// That browsers speak TLS only to this name, for a year (RFC 6797 section 6.1).
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names one request in the answer, the log and the audit.
@@ -195,6 +198,7 @@ struct Call {
     id: RequestId,
     family: Family,
     method: Method,
+    is_tls: bool,
     /// Only the permission family has any.
     headers: Option<AnswerHeaders>,
     /// Only while somebody reads the access log.
@@ -208,6 +212,7 @@ impl Call {
             id: RequestId::for_headers(request.headers()),
             family,
             method: request.method().clone(),
+            is_tls: request.app_config().secure(),
             headers: (family == Family::Permissions).then(AnswerHeaders::default),
             began: tracing::enabled!(target: ACCESS_TARGET, tracing::Level::INFO).then(Instant::now),
         }
@@ -250,6 +255,12 @@ impl Call {
         headers.insert(X_REQUEST_ID.clone(), self.id.0.clone());
         for (name, value) in self.headers.iter().flat_map(|own| own.0.take()) {
             headers.insert(name, value);
+        }
+        if self.is_tls {
+            headers.insert(
+                header::STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
+            );
         }
         // Answers hold tokens and decisions (RFC 6749 section 5.1); what may be cached says so itself.
         if !headers.contains_key(header::CACHE_CONTROL) {

@@ -3,7 +3,7 @@
 //! In the order in which a request meets them:
 //!
 //! - [`cli`] and [`config`]: what to run and how
-//! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`mod@print`]: what is said meanwhile
+//! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`mod@print`]: what is said meanwhile; [`tls`]: certificates
 //! - [`border`]: what every request passes, with the [`guard`] of open mode
 //! - [`api_key`] and [`rate_limit`]: who calls the permission family, and how often
 //! - [`routes`]: the URL table, one file per noun, made of [`endpoint`]s
@@ -22,6 +22,7 @@ pub mod extract;
 pub mod guard;
 pub mod idempotency;
 pub mod identity;
+pub mod openapi;
 pub mod print;
 pub mod rate_limit;
 pub mod routes;
@@ -30,6 +31,7 @@ pub mod service;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 pub mod wire;
 
 /// The Rust of the README compiles.

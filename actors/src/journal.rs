@@ -6,7 +6,9 @@
 //! - `writer`: the one thread that writes; `admission`: what it lets in; `group`: what it writes together; `chores`: what it deletes between groups
 //! - `recovery`: reading a tenant back, behind a fence in the writer's own queue; `reading`: reads beside the queue
 //! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer; `sled_store`: the embedded one
-//! - `inspection`: a stopped store, opened only to be read
+//! - `mark`: whether the store's end is lost; `seal`: the files beside the store that tell of it
+//! - `export`: a tenant as a backup takes it, at one moment while others write
+//! - `inspection`: a stopped store, opened only to be read; `verification`: all of it, looked at; `offline`: writing to it
 //! - `format`: the version of a whole store; `status`: how the journal is
 //! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand; `testing`: records without a store
 //!
@@ -17,6 +19,7 @@
 
 mod admission;
 mod chores;
+mod export;
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
 mod format;
@@ -24,15 +27,19 @@ mod group;
 mod inspection;
 mod keys;
 mod lease;
+mod mark;
+mod offline;
 mod reading;
 mod record;
 mod recovery;
+mod seal;
 mod shared;
 mod sled_store;
 mod status;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
+mod verification;
 mod writer;
 
 use std::fmt;
@@ -43,16 +50,19 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use export::{Export, ExportError, Piece};
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{Fault, FaultyStore, Operation};
 pub use inspection::StoppedJournal;
 pub use keys::Space;
 pub use lease::{Append, AppendError, Completion, Lease, Refusal, SideChange};
-pub use record::Events;
+pub use offline::OfflineWriter;
+pub use record::{Events, read_record};
 pub use recovery::{RecoverError, Recovery};
 pub use sled_store::OpenError;
 pub use status::Status;
 pub use store::{Direction, Store, StoreError, Visit, WriteBatch};
+pub use verification::{Damaged, Item, Place};
 
 use crate::data_dir::DataDir;
 use crate::id::CustomerId;
@@ -130,12 +140,23 @@ impl Journal {
         Self::with_store(Arc::new(store), options)
     }
 
+    /// [`open`](Self::open), on a store that leaves out its `fdatasync`: what a test of durability has to find out.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    #[cfg(any(test, feature = "testing"))]
+    pub fn open_without_sync(data_dir: DataDir, options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
+        let store = SledStore::open(data_dir)?;
+        Self::with_store(Arc::new(faulty::Unsynced(store)), options)
+    }
+
     /// A journal on another store.
     ///
     /// # Errors
     /// As for [`open`](Self::open), if the store is no journal's or its threads cannot be started.
     pub fn with_store(store: Arc<dyn Store>, options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
         format::check(store.as_ref())?;
+        let written = mark::check(store.as_ref())?;
         let chores = Chores::load(store.as_ref()).map_err(open_error)?;
         let (entries, entry_queue) = channel();
         let (tasks, task_queue) = channel();
@@ -159,7 +180,14 @@ impl Journal {
             checked: None,
         };
         let on_failure: OnFailure = options.on_failure;
-        let writer = Writer::new(Arc::clone(&shared), store, entry_queue, chores, storage, on_failure);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            store,
+            entry_queue,
+            (chores, written),
+            storage,
+            on_failure,
+        );
         threads.writer = Some(spawn("journal".to_owned(), move || writer.run())?);
         Ok((Self { shared }, threads))
     }

@@ -1,7 +1,7 @@
 //! Ten thousand connections that want everything and give nothing.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -83,7 +83,7 @@ impl Connection {
         while !rest.is_empty() {
             match self.stream.write(rest) {
                 Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                // It would have to wait, or the server has closed.
                 Err(_) => return,
             }
         }

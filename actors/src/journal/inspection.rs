@@ -7,7 +7,7 @@ use super::reading::{self, corrupt, each_row};
 use super::record::Record;
 use super::sled_store::SledStore;
 use super::store::{Store, Visit};
-use super::{OpenError, ReadError, format};
+use super::{OpenError, ReadError, format, mark};
 use crate::data_dir::DataDir;
 use crate::id::CustomerId;
 use crate::limits::SCAN_ROWS_MAX;
@@ -15,7 +15,7 @@ use crate::limits::SCAN_ROWS_MAX;
 /// A journal that nobody writes to: none of its threads run, nothing of a tenant is written, and what a crash has left undone
 /// stays undone. The store's own files are tidied as at every opening. The data directory stays locked until this is dropped.
 pub struct StoppedJournal {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
 }
 
 impl StoppedJournal {
@@ -33,6 +33,7 @@ impl StoppedJournal {
     /// As for [`open`](Self::open), if the store is no journal's.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, OpenError> {
         format::check(store.as_ref())?;
+        mark::check(store.as_ref())?;
         Ok(Self { store })
     }
 

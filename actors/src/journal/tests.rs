@@ -2,9 +2,11 @@
 
 mod contents;
 mod erasing;
+mod exporting;
 mod failing;
 mod folding;
 mod inspecting;
+mod marking;
 mod on_sled;
 mod recovering;
 mod writing;

@@ -6,8 +6,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod backup;
 mod clock;
+mod damage;
 mod faults;
+mod faulty_model;
 mod growth;
 mod later;
 mod lifecycle;

@@ -1,6 +1,5 @@
-//! Folded rows: what events add up to, once they are forgotten themselves.
+//! Rows of folded state.
 
-use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use countersign_actors::id::{AgentId, EventId, Jti, KeyId};
@@ -11,7 +10,8 @@ use countersign_actors::permissions::{
 use countersign_actors::tenant::decisions::DecisionRecord;
 use countersign_actors::tenant::event::{Mint, MintDetails};
 use countersign_actors::tenant::folding::rows::{
-    Assignment, Entry, FoldedCall, FoldedDecision, FoldedOverride, FoldedRole, FoldedRow, FoldedToken, Head, Segment,
+    Assignment, Entry, FoldedBar, FoldedCall, FoldedDecision, FoldedOverride, FoldedRole, FoldedRow, FoldedToken, Head,
+    Segment,
 };
 use countersign_actors::tenant::idempotency::{Digest, Idempotency, IdempotencyRecord, Outcome};
 use countersign_actors::tenant::keys::SigningKeyRecord;
@@ -20,110 +20,103 @@ use countersign_actors::token::{Decision, Environment};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{AT, all_files_are_used, golden, hex, public_key, unhex, uuid, variants};
-
-/// The beginning of the names of a kind's files. A new kind does not compile until it has one here, and wants a sample below.
-const fn file_of(row: &FoldedRow) -> &'static str {
-    match row {
-        FoldedRow::Head => "head",
-        FoldedRow::Key(_) => "key",
-        FoldedRow::Override(_) => "override",
-        FoldedRow::Assignment(_) => "assignment",
-        FoldedRow::Role(_) => "role",
-        FoldedRow::Segment(_) => "segment",
-    }
-}
-
-/// The files that were compared.
-struct Compared(Vec<String>);
-
-impl Compared {
-    /// Compares a row with its file, its key in hexadecimal and its value as it is, and reads both back.
-    #[track_caller]
-    fn row<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, suffix: &str, row: FoldedRow, value: &T) {
-        let name = format!("folded/{}{suffix}.txt", file_of(&row));
-        let written = serde_json::to_string(value).expect("it can be written");
-        let kept = golden(&name, &format!("{} {written}", hex(&row.key())));
-        let (key, json) = kept.split_once(' ').expect("a key and a value");
-        assert_eq!(FoldedRow::of_key(&unhex(key)), Some(row), "{name}");
-        assert_eq!(
-            &serde_json::from_str::<T>(json).expect("it can be read"),
-            value,
-            "{name}"
-        );
-        self.0.push(name);
-    }
-}
+use crate::{AT, all_files_are_used, golden, lines, pairs, public_key, uuid, variants};
 
 fn jti() -> Jti {
     Jti::new(uuid(10))
 }
 
-fn because() -> Option<Box<str>> {
-    Some("because \"é\"".into())
+fn segment() -> FoldedRow {
+    FoldedRow::Segment(Segment {
+        until: AT.seconds().plus(3_600),
+        fold: 256,
+    })
 }
 
-fn key(is_full: bool) -> SigningKeyRecord {
+/// Compares a row with its file, and reads the file back.
+fn kept<T: Serialize + DeserializeOwned + PartialEq + Debug>(
+    names: &mut Vec<String>,
+    row: FoldedRow,
+    name: &str,
+    value: &T,
+) {
+    let name = format!("folded/{name}.txt");
+    let json = serde_json::to_vec(value).expect("it can be written");
+    let (key, read) = pairs(&golden(&name, &lines([(row.key().as_slice(), json.as_slice())])))
+        .pop()
+        .expect("a row");
+    assert_eq!(FoldedRow::of_key(&key), Some(row), "{name}");
+    assert_eq!(serde_json::from_slice::<T>(&read).ok().as_ref(), Some(value), "{name}");
+    names.push(name);
+}
+
+fn key(name: &str) -> SigningKeyRecord {
+    let is_over = name == "key.over";
     SigningKeyRecord {
         sequence: 1,
         kid: KeyId::new(uuid(2)),
         public: public_key(),
         created_at: AT,
-        signs_from: AT,
-        signs_until: is_full.then(|| AT.plus_seconds(60)),
-        last_expiry: is_full.then(|| AT.seconds().plus(90)),
-        revoked: is_full,
+        signs_from: AT.plus_seconds(300),
+        signs_until: is_over.then(|| AT.plus_seconds(600)),
+        last_expiry: is_over.then(|| AT.seconds().plus(900)),
+        revoked: is_over,
     }
 }
 
-fn rule() -> FoldedOverride {
-    let new = NewOverride {
-        id: OverrideId::parse(&format!("ovr_{}", uuid(21).simple())).expect("an id"),
-        admin_id: AdminId::parse("alice@example.com").expect("an id"),
-        path: PathPattern::parse("orders.*").expect("a path"),
-        action: ActionPattern::parse("approve").expect("an action"),
-        effect: Effect::Deny,
-        reason: Reason::parse("because a test says so").expect("a reason"),
-        expiry: Expiry::At(AT.plus_seconds(60)),
-        created_by: Some(jti()),
-    };
-    FoldedOverride { at: AT, new }
+fn rule(suspended: bool) -> FoldedOverride {
+    FoldedOverride {
+        at: AT,
+        new: NewOverride {
+            id: OverrideId::parse("ovr_01900000000070008000000000000015").expect("an id"),
+            admin_id: AdminId::parse("user-1").expect("an id"),
+            path: PathPattern::parse("billing.*").expect("a pattern"),
+            action: ActionPattern::parse("read").expect("a pattern"),
+            effect: Effect::Grant,
+            reason: Reason::parse("because \"é\" says so").expect("a reason"),
+            expiry: if suspended {
+                Expiry::At(AT.plus_seconds(60))
+            } else {
+                Expiry::Never
+            },
+            created_by: suspended.then(jti),
+        },
+        suspended,
+    }
 }
 
-fn role() -> FoldedRole {
-    let content = RoleContent {
-        id: RoleId::Made(uuid(20)),
-        name: "auditor".into(),
-        description: because(),
-        capabilities: vec![Capability::parse("orders.*:read").expect("a capability")],
-    };
-    FoldedRole {
-        created_at: AT,
-        updated_at: AT.plus_seconds(60),
-        content,
+fn revocation(target: Target) -> Revocation {
+    Revocation {
+        sequence: 8,
+        target,
+        at: AT,
+        reason: Some("lost".into()),
+        relevant_until: AT.seconds().plus(3_600),
     }
 }
 
 fn targets() -> Vec<(&'static str, Target)> {
+    let (jti, cascade) = (jti(), true);
+    let issued_before = AT.seconds();
     vec![
-        (
-            "token",
-            Target::Token {
-                jti: jti(),
-                cascade: true,
-            },
-        ),
+        ("token", Target::Token { jti, cascade }),
         (
             "agent",
             Target::Agent(AgentId::parse("code-review-agent").expect("an id")),
         ),
-        ("issued_before", Target::IssuedBefore(AT.seconds())),
+        ("issued_before", Target::IssuedBefore(issued_before)),
         ("key", Target::Key(KeyId::new(uuid(2)))),
+        ("restoration", Target::Restoration { issued_before }),
     ]
 }
 
-/// Lines of segments.
-fn entries() -> Vec<(String, Entry)> {
+/// One entry of each kind, under the name of its kind.
+fn entries() -> Vec<(&'static str, Entry)> {
+    let event_id = EventId::parse("evt-1").expect("an id");
+    let key = Idempotency {
+        scope: Digest::of_sha256([1; 32]),
+        request: Digest::of_sha256([2; 32]),
+    };
     let mint = Mint {
         jti: jti(),
         parent: Some(Jti::new(uuid(9))),
@@ -137,80 +130,77 @@ fn entries() -> Vec<(String, Entry)> {
     let record = DecisionRecord {
         override_jti: jti(),
         decision: Decision::Approve,
-        decided_by: Some("alice".into()),
-        reason: because(),
+        decided_by: Some("ops".into()),
+        reason: None,
         decided_at: AT,
-    };
-    let event_id = EventId::parse("evt-1").expect("an id");
-    let asked = Idempotency {
-        scope: Digest::of_sha256([1; 32]),
-        request: Digest::of_sha256([2; 32]),
     };
     let call = FoldedCall {
         at: AT,
-        record: IdempotencyRecord::of(asked, Outcome::Minted(jti())),
+        record: IdempotencyRecord::of(key, Outcome::Minted(jti())),
     };
-    let revocations = targets().into_iter().map(|(name, target)| {
-        let revocation = Revocation {
-            sequence: 7,
-            target,
-            at: AT,
-            reason: because(),
-            relevant_until: AT.seconds().plus(3_600),
-        };
-        (format!("revocation.{name}"), Entry::Revocation(revocation))
-    });
-    let others = [
-        ("token".to_owned(), Entry::Token(FoldedToken { sequence: 6, mint })),
+    let bar = FoldedBar {
+        event_id: event_id.clone(),
+        at: AT,
+    };
+    vec![
+        ("token", Entry::Token(FoldedToken { sequence: 7, mint })),
         (
-            "decision".to_owned(),
-            Entry::Decision(FoldedDecision { event_id, record }),
+            "revocation",
+            Entry::Revocation(revocation(Target::Key(KeyId::new(uuid(2))))),
         ),
-        ("call".to_owned(), Entry::Call(call)),
-    ];
-    others.into_iter().chain(revocations).collect()
+        ("decision", Entry::Decision(FoldedDecision { event_id, record })),
+        ("bar", Entry::Bar(bar)),
+        ("call", Entry::Call(call)),
+    ]
 }
 
 #[test]
 fn every_folded_row_is_written_and_read_as_ever() {
-    let mut compared = Compared(Vec::new());
+    let mut names = Vec::new();
     let head = |suspended| Head {
-        up_to: 40,
+        up_to: 256,
         at: AT,
         suspended,
         forgotten: AT.seconds().plus(-3_600),
     };
-    compared.row("", FoldedRow::Head, &head(false));
-    compared.row(".full", FoldedRow::Head, &head(true));
-    compared.row("", FoldedRow::Key(1), &key(false));
-    compared.row(".full", FoldedRow::Key(1), &key(true));
-    compared.row("", FoldedRow::Override(258), &rule());
+    kept(&mut names, FoldedRow::Head, "head", &head(false));
+    kept(&mut names, FoldedRow::Head, "head.suspended", &head(true));
+    for name in ["key", "key.over"] {
+        kept(&mut names, FoldedRow::Key(1), name, &key(name));
+    }
+    kept(&mut names, FoldedRow::Override(4), "override", &rule(false));
+    kept(&mut names, FoldedRow::Override(4), "override.suspended", &rule(true));
+    let id = RoleId::Made(uuid(5));
     let assignment = Assignment {
-        admin_id: AdminId::parse("alice@example.com").expect("an id"),
-        roles: vec![RoleId::Made(uuid(20)), RoleId::Viewer],
+        admin_id: AdminId::parse("user-1").expect("an id"),
+        roles: vec![RoleId::Viewer, id],
     };
-    compared.row("", FoldedRow::Assignment(259), &assignment);
-    compared.row("", FoldedRow::Role(RoleId::Made(uuid(20))), &role());
-    let segment = Segment {
-        until: AT.seconds(),
-        fold: 40,
+    kept(&mut names, FoldedRow::Assignment(5), "assignment", &assignment);
+    let role = FoldedRole {
+        created_at: AT,
+        updated_at: AT.plus_seconds(1),
+        content: RoleContent {
+            id,
+            name: "auditor".into(),
+            description: None,
+            capabilities: vec![Capability::parse("billing:read").expect("a capability")],
+        },
     };
+    kept(&mut names, FoldedRow::Role(id), "role", &role);
     for (name, entry) in entries() {
-        compared.row(&format!(".{name}"), FoldedRow::Segment(segment), &entry);
+        kept(&mut names, segment(), &format!("segment.{name}"), &entry);
     }
-    all_files_are_used("folded", &compared.0);
-}
-
-#[test]
-fn every_line_of_a_segment_has_a_file() {
-    let names: BTreeSet<String> = entries().into_iter().map(|(name, _)| name).collect();
-    for variant in variants::<Entry>()
-        .into_iter()
-        .filter(|variant| variant != "revocation")
-    {
-        assert!(names.contains(&variant), "{variant}");
+    let targets = targets();
+    assert_eq!(variants::<Target>().len(), targets.len(), "a new target wants a file");
+    for (name, target) in targets {
+        kept(
+            &mut names,
+            segment(),
+            &format!("segment.revocation.{name}"),
+            &Entry::Revocation(revocation(target)),
+        );
     }
-    for variant in variants::<Target>() {
-        assert!(names.contains(&format!("revocation.{variant}")), "{variant}");
-    }
+    let kinds: Vec<_> = entries().iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(variants::<Entry>(), kinds, "a new kind of entry wants a file");
+    all_files_are_used("folded", &names);
 }

@@ -91,7 +91,6 @@ fn every_row_is_written_and_read_as_ever() {
     for fact in facts() {
         let name = format!("rows/{}.txt", file_of(&fact));
         let space = match fact {
-            // It is a row of the vault.
             RowChange::KeyForgotten(_) => Space::Vault,
             RowChange::SessionUsed { .. } | RowChange::SessionForgotten(_) => Space::Row,
         };

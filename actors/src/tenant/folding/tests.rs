@@ -15,6 +15,7 @@ use crate::permissions::{ActionPattern, Capability, Effect, Expiry, PathPattern,
 use crate::rbac::PolicyRequest;
 use crate::tenant::event::KeyMade;
 use crate::tenant::idempotency::{Idempotency, IdempotencyRecord, Outcome};
+use crate::tenant::restoration::Restoration;
 use crate::tenant::revocations::Target;
 use crate::token::{Decision, DecisionSet, Environment, Scope, TokenHashDigest};
 
@@ -25,26 +26,57 @@ const DAY: i64 = 24 * HOUR;
 /// One step of a history. Numbers pick among what is there.
 #[derive(Clone, Debug)]
 enum Step {
-    Mint { kind: u8, parent: usize, seconds: i64 },
-    Revoke { token: usize, cascade: bool },
+    Mint {
+        kind: u8,
+        parent: usize,
+        seconds: i64,
+    },
+    Revoke {
+        token: usize,
+        cascade: bool,
+    },
     RevokeAgent(u8),
     RevokeBefore(i64),
     CreateKey,
-    RotateKey { ahead: bool },
+    RotateKey {
+        ahead: bool,
+    },
     RevokeKey(usize),
     Decide(u8),
-    Count { token: usize, keyed: bool },
+    Count {
+        token: usize,
+        keyed: bool,
+    },
     Suspend(bool),
-    Override { user: u8, seconds: Option<i64> },
+    Override {
+        user: u8,
+        seconds: Option<i64>,
+    },
     DeleteOverride(usize),
     PurgeOverrides,
-    Role { name: u8 },
-    ChangeRole { role: usize, name: u8 },
+    Role {
+        name: u8,
+    },
+    ChangeRole {
+        role: usize,
+        name: u8,
+    },
     DeleteRole(usize),
-    Assign { user: u8, role: Option<usize> },
+    Assign {
+        user: u8,
+        role: Option<usize>,
+    },
     Advance(i64),
+    /// The wall clock is set back; the tenant's time stays behind nothing that was recorded.
+    SetBack(i64),
     Forget(usize),
     Fold,
+    Bar(u8),
+    SuspendGrants {
+        until: Option<usize>,
+    },
+    ConfirmGrant(usize),
+    Restore,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -69,9 +101,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (choice.clone(), 0..3_u8).prop_map(|(role, name)| Step::ChangeRole { role, name }),
         1 => choice.clone().prop_map(Step::DeleteRole),
         2 => (0..3_u8, proptest::option::of(choice)).prop_map(|(user, role)| Step::Assign { user, role }),
-        6 => advance.prop_map(Step::Advance),
+        6 => advance.clone().prop_map(Step::Advance),
+        1 => advance.prop_map(Step::SetBack),
         3 => (0..40_usize).prop_map(Step::Forget),
         3 => Just(Step::Fold),
+        1 => (0..4_u8).prop_map(Step::Bar),
+        1 => proptest::option::of(0..3_usize).prop_map(|until| Step::SuspendGrants { until }),
+        1 => (0..64_usize).prop_map(Step::ConfirmGrant),
+        1 => Just(Step::Restore),
     ]
 }
 
@@ -79,6 +116,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Run {
     live: State,
     now: UnixMillis,
+    /// The latest that it ever was: what was forgotten then stays forgotten.
+    latest: UnixMillis,
     log: Vec<Recorded>,
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Of the log, what is not folded.
@@ -91,6 +130,7 @@ impl Run {
         Self {
             live: State::new(CustomerId::from_bytes([1; 16])),
             now: START,
+            latest: START,
             log: Vec::new(),
             rows: BTreeMap::new(),
             tail: 0,
@@ -168,8 +208,24 @@ impl Run {
             Step::Suspend(true) => self.happens(Event::CustomerSuspended { reason: None }, None),
             Step::Suspend(false) => self.happens(Event::CustomerResumed { reason: None }, None),
             Step::Advance(seconds) => self.now = self.now.plus_seconds(seconds),
+            Step::SetBack(seconds) => {
+                self.latest = self.latest.max(self.now);
+                self.now = self.live.now(self.now.plus_seconds(-seconds));
+            }
             Step::Forget(at_most) => self.forget(at_most),
             Step::Fold => self.fold(),
+            Step::Bar(event) => {
+                let event_ids = vec![event_id(event), event_id(event / 2)];
+                self.happens(Event::Restoration(Restoration::EventsBarred { event_ids }), None);
+            }
+            Step::Restore => {
+                let restored = Restoration::CustomerRestored {
+                    taken_at: UnixMillis::new(7),
+                    issued_before: self.live.now(self.now).seconds().plus(1),
+                };
+                self.happens(Event::Restoration(restored), None);
+                self.now = self.live.now(self.now);
+            }
             keys @ (Step::CreateKey | Step::RotateKey { .. } | Step::RevokeKey(_)) => self.change_keys(&keys),
             permission => self.change_permissions(permission),
         }
@@ -317,6 +373,15 @@ impl Run {
                 Some(id) => PermissionEvent::OverrideDeleted { id },
                 None => return,
             },
+            Step::SuspendGrants { until } => {
+                let granting = self.live.permissions.granting(self.now).map(|rule| rule.id);
+                let ids: Vec<_> = granting.take(until.unwrap_or(usize::MAX)).collect();
+                PermissionEvent::GrantsSuspended { ids }
+            }
+            Step::ConfirmGrant(choice) => match Self::one_of(&rules, choice) {
+                Some(id) => PermissionEvent::GrantConfirmed { id },
+                None => return,
+            },
             Step::PurgeOverrides => {
                 let forgotten = self.live.permissions.forgotten(self.now);
                 let ids: Vec<_> = forgotten.take(3).map(|rule| rule.id).collect();
@@ -401,6 +466,8 @@ impl Run {
     }
 
     fn agrees(&mut self) {
+        self.latest = self.latest.max(self.now);
+        let now = std::mem::replace(&mut self.now, self.latest);
         let recovered = self.recovered(&self.rows, &self.log[self.tail..]);
         let all: BTreeMap<_, _> = self
             .rows
@@ -413,7 +480,7 @@ impl Run {
         self.forget(usize::MAX);
         let expected = seen(&self.live);
         for mut state in [recovered, replayed] {
-            state.purge(self.now, usize::MAX);
+            state.purge(self.latest, usize::MAX);
             let found = seen(&state);
             let differing: Vec<_> = found
                 .iter()
@@ -425,6 +492,7 @@ impl Run {
                 "found, expected: {differing:#?}"
             );
         }
+        self.now = self.live.now(now);
     }
 }
 
@@ -491,6 +559,10 @@ fn seen(state: &State) -> Vec<String> {
             }),
     );
     seen.extend((0..4).map(|event| format!("{:?}", state.decisions.get(&event_id(event)))));
+    seen.extend((0..4).map(|event| format!("{:?}", state.decisions.barred_at(&event_id(event)))));
+    seen.push(state.revocations.ahead().to_string());
+    let live = |token: &Token| state.liveness(token, UnixMillis::default()).is_ok();
+    seen.extend(state.tokens.after(None).map(|token| live(token).to_string()));
     seen.extend((0..20).map(|key| format!("{:?}", state.idempotency.get(&Digest::of_sha256([key; 32])))));
     seen.extend(
         state
@@ -563,6 +635,28 @@ fn what_has_expired_leaves_the_rows_segment_by_segment() {
         run.rows.keys().map(|key| char::from(key[0])).collect::<String>()
     );
     run.agrees();
+}
+
+#[test]
+fn a_clock_that_is_set_back_loses_nothing_that_is_minted_then() {
+    let mut run = Run::new();
+    run.take(Step::CreateKey);
+    run.take(Step::Mint {
+        kind: 0,
+        parent: 0,
+        seconds: 300 * DAY,
+    });
+    run.take(Step::Advance(5 * HOUR));
+    run.fold();
+    run.take(Step::SetBack(4 * HOUR));
+    run.take(Step::Mint {
+        kind: 1,
+        parent: 0,
+        seconds: 60,
+    });
+    run.fold();
+    let recovered = run.recovered(&run.rows, &[]);
+    assert_eq!(recovered.tokens.len(), 2);
 }
 
 #[test]
