@@ -107,7 +107,11 @@ async fn a_flood_of_unknown_customers_refuses_nobody_who_is_known() {
         }
     }
     assert!(refused > 0, "the flood meets its limit");
-    assert_eq!(engine.journal_status().events, recorded, "nothing is recorded about them");
+    assert_eq!(
+        engine.journal_status().events,
+        recorded,
+        "nothing is recorded about them"
+    );
     assert!(engine.sweep().await <= 1, "and none of them is in memory");
 }
 
