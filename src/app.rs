@@ -13,9 +13,19 @@ pub struct App {
     admin: Option<AdminCredential>,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
+    watching: Watching,
 }
 
-/// The admin credential, kept only as a digest.
+/// Who may read the metrics, besides the operator.
+#[derive(Default)]
+pub struct Watching {
+    /// Who presents this.
+    pub credential: Option<AdminCredential>,
+    /// Whether nobody may without a credential, even if the operator needs none.
+    pub needs_credential: bool,
+}
+
+/// A credential of the operator's, kept only as a digest.
 pub struct AdminCredential {
     digest: [u8; 32],
 }
@@ -39,7 +49,24 @@ impl App {
             engine,
             admin,
             limiter: RateLimiter::new(limits),
+            watching: Watching::default(),
         }
+    }
+
+    /// With others than the operator who may read the metrics.
+    #[must_use]
+    pub fn watched_by(self, watching: Watching) -> Self {
+        Self { watching, ..self }
+    }
+
+    /// Whether this is the credential of those who may read the metrics and nothing else.
+    pub fn may_watch(&self, presented: &str) -> bool {
+        self.watching.credential.as_ref().is_some_and(|own| own.is(presented))
+    }
+
+    /// Whether nobody may read the metrics without a credential.
+    pub const fn watching_needs_credential(&self) -> bool {
+        self.watching.needs_credential
     }
 
     /// Whether callers without a credential are the operator.

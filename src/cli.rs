@@ -11,6 +11,7 @@ use crate::print;
 
 mod bootstrap;
 mod check_config;
+mod health;
 mod inspect;
 mod purge;
 mod serve;
@@ -43,6 +44,7 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Purge,
     Inspect(inspect::Arguments),
+    Health(health::Arguments),
 }
 
 /// Reads the command line and does what it says.
@@ -61,6 +63,7 @@ pub fn run() -> ExitCode {
         Command::Bootstrap(arguments) => bootstrap::run(&config, &arguments),
         Command::Purge => purge::run(&config),
         Command::Inspect(arguments) => inspect::run(&config, &arguments),
+        Command::Health(arguments) => health::run(&config, &arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,11 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,6 +19,8 @@ use crate::border::Border;
 use crate::config::{Config, Problems};
 use crate::error::ApiError;
 use crate::extract::BodyLimits;
+use crate::serving::Serving;
+use crate::traces::export::ExportError;
 use unix_socket::UnixSocket;
 
 mod unix_socket;
@@ -39,6 +42,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Spans are to be exported and cannot be.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// The server cannot go on.
     #[error("cannot serve: {0}")]
     Serve(#[from] io::Error),
@@ -51,6 +57,9 @@ pub struct Server {
     /// Removed when dropped.
     unix_socket: Option<UnixSocket>,
     on_stop: Box<dyn FnOnce()>,
+    serving: Arc<Serving>,
+    /// How long to go on serving after a signal.
+    drain: Duration,
 }
 
 impl Server {
@@ -69,11 +78,14 @@ impl Server {
         let address = server
             .address()
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], server.port)));
-        let border = Border::new(config);
+        let serving = Arc::new(Serving::new(config)?);
+        let border = Border::new(config, Arc::clone(&serving));
+        let known = Data::from(Arc::clone(&serving));
         let limits = BodyLimits::from(server);
         let app = move || {
             App::new()
                 .app_data(limits)
+                .app_data(known.clone())
                 .wrap(border.clone())
                 .configure(|app| configure(app))
                 .default_service(web::to(|| ready(Err::<HttpResponse, _>(ApiError::route_not_found()))))
@@ -114,6 +126,8 @@ impl Server {
             addresses,
             unix_socket,
             on_stop: Box::new(|| {}),
+            serving,
+            drain: Duration::from_secs(server.drain_seconds),
         })
     }
 
@@ -141,8 +155,9 @@ impl Server {
         self.inner.handle()
     }
 
-    /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and calls `announce` as soon as it does. Requests in
-    /// progress get the configured time; a second signal ends it at once.
+    /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and calls `announce` as soon as it does. After a signal it first
+    /// says for the configured time that it is not ready, and goes on serving; then requests in progress get the configured time.
+    /// Another signal ends either wait at once.
     ///
     /// # Errors
     /// [`ServeError::Serve`] when the workers cannot start or `announce` fails.
@@ -156,6 +171,8 @@ impl Server {
             addresses,
             unix_socket,
             on_stop,
+            serving,
+            drain,
         } = self;
         // The first poll starts the workers: after it, and not before, requests are answered.
         if let Poll::Ready(ended) = poll_fn(|context| Poll::Ready(Pin::new(&mut inner).poll(context))).await {
@@ -164,9 +181,20 @@ impl Server {
         announce(&addresses)?;
         let handle = inner.handle();
         let running = match select(inner, pin!(signals.next())).await {
-            Either::Left((ended, _)) => return Ok(ended?),
+            Either::Left((ended, _)) => {
+                serving.shutdown();
+                return Ok(ended?);
+            }
             Either::Right(((), running)) => running,
         };
+        serving.drain();
+        if !drain.is_zero() {
+            let seconds = drain.as_secs();
+            tracing::info!(seconds, "draining: not ready any more, and still serving");
+            let over = pin!(tokio::time::sleep(drain));
+            // Another signal ends the wait.
+            select(over, pin!(signals.next())).await;
+        }
         tracing::info!("stopping: no new connections, requests in progress are finished");
         on_stop();
         // The command is sent by the call; what it returns only waits, as the server itself does.
@@ -174,9 +202,10 @@ impl Server {
         match select(running, pin!(signals.next())).await {
             Either::Left((ended, _)) => ended?,
             // Dropping the server closes its connections.
-            Either::Right(((), _running)) => tracing::warn!("stopped at once by a second signal"),
+            Either::Right(((), _running)) => tracing::warn!("stopped at once by another signal"),
         }
         drop(unix_socket);
+        serving.shutdown();
         Ok(())
     }
 }

@@ -30,6 +30,7 @@ use crate::error::{Failure, Overload};
 use crate::id::{CustomerId, Jti};
 use crate::journal;
 use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
+use crate::metrics::{Counters, Metrics};
 use crate::permits::Permits;
 use crate::placement::shard_of;
 use crate::supervisor::{Erase, Route, Sweep, TenantSupervisor};
@@ -118,8 +119,10 @@ pub struct Health {
     pub draining: bool,
     /// Commands in flight.
     pub in_flight: usize,
-    /// Commands refused for want of a permit since the start.
-    pub refused: usize,
+    /// Commands refused since the start because their customer had as many in flight as it may.
+    pub refused_of_tenant: usize,
+    /// Commands refused since the start because the process had as many in flight as it may.
+    pub refused_of_process: usize,
 }
 
 impl Engine {
@@ -185,6 +188,7 @@ impl Engine {
     pub async fn verify(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
         let digest = sha256(token.as_bytes());
         if let Some(verified) = self.inner.verified.get(&digest) {
+            self.counters().presented(true);
             return Ok(verified);
         }
         let found = self
@@ -195,6 +199,7 @@ impl Engine {
             Ok(None) | Err(Failure::Rejected(_)) => return Err(Rejection::InvalidCredential.into()),
             Err(failure) => return Err(failure),
         };
+        self.counters().presented(false);
         if !presented.verify(&key) {
             return Err(Rejection::InvalidCredential.into());
         }
@@ -246,6 +251,11 @@ impl Engine {
         self.inner.generated_key.as_ref()
     }
 
+    /// What all of its threads add to.
+    fn counters(&self) -> &Counters {
+        &self.inner.shared.counters
+    }
+
     /// Seals and opens secrets.
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.inner.sealer
@@ -260,7 +270,8 @@ impl Engine {
             clock_jumped: self.inner.shared.watch.has_jumped(),
             draining: self.inner.draining.load(Ordering::Acquire),
             in_flight: self.inner.permits.in_flight(),
-            refused: self.inner.permits.refused(),
+            refused_of_tenant: self.inner.permits.refused_of_tenant(),
+            refused_of_process: self.inner.permits.refused_of_process(),
         }
     }
 
@@ -268,6 +279,11 @@ impl Engine {
     pub fn confirm_clock(&self) {
         tracing::warn!("the wall clock is vouched for: what it says has expired is forgotten again");
         self.inner.shared.watch.confirm();
+    }
+
+    /// What was counted since the start. Takes no lock that a command could wait for.
+    pub fn metrics(&self) -> Metrics {
+        self.counters().snapshot(self.health(), self.journal_status())
     }
 
     /// The journal's counters.

@@ -62,6 +62,7 @@
 //! - [`journal`]: durable before answered: append, group commit, recovery
 //! - [`crypto`]: keys, sealing, digests
 //! - [`data_dir`]: the data directory's lock and master key; [`inspection`]: looking into a stopped store
+//! - [`metrics`]: what an engine counts of itself
 //! - [`id`], [`clock`], [`limits`], [`error`]: what all of them speak of
 //!
 //! What an embedding program names most often is also found at the root.
@@ -77,6 +78,7 @@ pub mod id;
 pub mod inspection;
 pub mod journal;
 pub mod limits;
+pub mod metrics;
 pub mod permissions;
 mod permits;
 mod placement;

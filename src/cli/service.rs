@@ -125,15 +125,27 @@ impl Service {
             .ok_or_else(|| self.foreign(CALL))
     }
 
+    /// Whether it answers 200 there, and what it says. Presents no credential.
+    pub(super) fn looks_well(&self, path: &'static str) -> Result<(bool, Value), ServiceError> {
+        let request = self.agent.get(format!("{}{path}", self.address));
+        let mut response = request.call().map_err(|error| self.unreachable(&error))?;
+        let answer = response.body_mut().read_json().map_err(|_| self.foreign(path))?;
+        Ok((response.status() == StatusCode::OK, answer))
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> ServiceError {
+        ServiceError::Unreachable {
+            address: self.address.clone(),
+            reason: error.to_string(),
+        }
+    }
+
     fn post(&self, call: &'static str, path: &str, body: &Value) -> Result<(StatusCode, Value), ServiceError> {
         let mut request = self.agent.post(format!("{}{path}", self.address));
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization.as_str());
         }
-        let mut response = request.send_json(body).map_err(|error| ServiceError::Unreachable {
-            address: self.address.clone(),
-            reason: error.to_string(),
-        })?;
+        let mut response = request.send_json(body).map_err(|error| self.unreachable(&error))?;
         let answer = response.body_mut().read_json().map_err(|_| self.foreign(call))?;
         Ok((response.status(), answer))
     }

@@ -12,7 +12,7 @@ use super::{Config, DEFAULT_FILE, Problem, Problems, Secrets};
 /// Variables with this prefix are ours to explain.
 const PREFIX: &str = "AUTH_";
 /// Variables that hold a secret and stand for no key.
-const SECRET_NAMES: [&str; 2] = ["AUTH_MASTER_KEY", "AUTH_ADMIN_TOKEN"];
+const SECRET_NAMES: [&str; 3] = ["AUTH_MASTER_KEY", "AUTH_ADMIN_TOKEN", "AUTH_METRICS_TOKEN"];
 
 /// The `AUTH_` variables of a process; `None` stands for a value that is not UTF-8.
 #[derive(Clone, Default)]
@@ -93,7 +93,7 @@ impl Config {
         let mut config: Self = merged
             .try_into()
             .map_err(|error: toml::de::Error| internal(error.message().to_owned()))?;
-        config.secrets = Secrets::read(&config.auth, environment, problems, &mut warnings);
+        config.secrets = Secrets::read(&config, environment, problems, &mut warnings);
         config.warnings = warnings;
         Ok(config)
     }

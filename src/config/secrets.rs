@@ -1,4 +1,4 @@
-//! The two secrets: where they come from and what they must look like.
+//! The secrets: where they come from and what they must look like.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,10 +7,9 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::sections::AuthConfig;
-use super::{Environment, Problem, Secret};
+use super::{Config, Environment, Problem, Secret};
 
-/// Shortest admin token.
+/// Shortest admin token, and shortest token for metrics.
 pub const ADMIN_TOKEN_CHARS_MIN: usize = 32;
 /// Shortest master key.
 pub const MASTER_KEY_BYTES_MIN: usize = 32;
@@ -24,12 +23,14 @@ pub struct Secrets {
     pub master_key: Option<Secret>,
     /// The admin credential; without one the service is open to local processes.
     pub admin_token: Option<Secret>,
+    /// The credential of whoever may read the metrics and nothing else.
+    pub metrics_token: Option<Secret>,
 }
 
 impl Secrets {
-    /// Reads both secrets; what cannot be read is a problem, what others can read is a warning.
+    /// Reads all secrets; what cannot be read is a problem, what others can read is a warning.
     pub(super) fn read(
-        auth: &AuthConfig,
+        config: &Config,
         environment: &Environment,
         problems: &mut Vec<Problem>,
         warnings: &mut Vec<String>,
@@ -43,6 +44,7 @@ impl Secrets {
             };
             found.map_err(|message| problems.push(Problem::new(key, message))).ok()
         };
+        let auth = &config.auth;
         Self {
             master_key: read(
                 "AUTH_MASTER_KEY",
@@ -54,10 +56,15 @@ impl Secrets {
                 "auth.admin_token_file",
                 auth.admin_token_file.as_deref(),
             ),
+            metrics_token: read(
+                "AUTH_METRICS_TOKEN",
+                "metrics.token_file",
+                config.metrics.token_file.as_deref(),
+            ),
         }
     }
 
-    /// Judges both secrets without saying anything about their content.
+    /// Judges them without saying anything about their content.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         if self
             .master_key
@@ -67,16 +74,38 @@ impl Secrets {
             let message = format!("the master key must have at least {MASTER_KEY_BYTES_MIN} bytes");
             problems.push(Problem::new("AUTH_MASTER_KEY or auth.master_key_file", message));
         }
-        let Some(token) = &self.admin_token else { return };
-        // It travels in a header (RFC 6750), so anything else could never be presented.
-        let message = if token.len() < ADMIN_TOKEN_CHARS_MIN {
-            format!("the admin token must have at least {ADMIN_TOKEN_CHARS_MIN} characters")
-        } else if !token.expose().iter().all(u8::is_ascii_graphic) {
-            "the admin token must be visible ASCII without spaces".to_owned()
-        } else {
-            return;
-        };
-        problems.push(Problem::new("AUTH_ADMIN_TOKEN or auth.admin_token_file", message));
+        let tokens = [
+            ("admin", "AUTH_ADMIN_TOKEN or auth.admin_token_file", &self.admin_token),
+            (
+                "metrics",
+                "AUTH_METRICS_TOKEN or metrics.token_file",
+                &self.metrics_token,
+            ),
+        ];
+        for (name, key, token) in tokens {
+            if let Some(message) = token.as_ref().and_then(|token| token_fault(name, token)) {
+                problems.push(Problem::new(key, message));
+            }
+        }
+        if let (Some(admin), Some(metrics)) = (&self.admin_token, &self.metrics_token)
+            && admin.matches(metrics.expose())
+        {
+            let message = "must not be the admin token: who reads metrics should not be able to mint";
+            problems.push(Problem::new("AUTH_METRICS_TOKEN or metrics.token_file", message));
+        }
+    }
+}
+
+/// A token travels in a header (RFC 6750), so what no header can carry could never be presented.
+fn token_fault(name: &str, token: &Secret) -> Option<String> {
+    if token.len() < ADMIN_TOKEN_CHARS_MIN {
+        Some(format!(
+            "the {name} token must have at least {ADMIN_TOKEN_CHARS_MIN} characters"
+        ))
+    } else if !token.expose().iter().all(u8::is_ascii_graphic) {
+        Some(format!("the {name} token must be visible ASCII without spaces"))
+    } else {
+        None
     }
 }
 
@@ -127,10 +156,11 @@ mod tests {
         let secrets = Secrets {
             master_key: Some(Secret::new(vec![b'k'; 31])),
             admin_token: Some(Secret::new(b"short-admin-token".to_vec())),
+            metrics_token: Some(Secret::new(b"short-metrics-token".to_vec())),
         };
         let told = problems(&secrets);
-        assert_eq!(told.len(), 2);
-        assert!(!format!("{told:?}{secrets:?}").contains("short-admin-token"));
+        assert_eq!(told.len(), 3);
+        assert!(!format!("{told:?}{secrets:?}").contains("short-"));
     }
 
     #[test]
@@ -153,18 +183,28 @@ mod tests {
     }
 
     #[test]
+    fn the_token_for_metrics_is_not_the_admin_token() {
+        let token = || Some(Secret::new(vec![b'x'; ADMIN_TOKEN_CHARS_MIN]));
+        let mut secrets = Secrets {
+            metrics_token: token(),
+            ..Secrets::default()
+        };
+        assert!(problems(&secrets).is_empty());
+        secrets.admin_token = token();
+        assert_eq!(problems(&secrets)[0].key, "AUTH_METRICS_TOKEN or metrics.token_file");
+    }
+
+    #[test]
     fn the_environment_wins_over_a_file_and_a_file_loses_its_line_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "from-the-file\r\n").unwrap();
-        let auth = AuthConfig {
-            admin_token_file: Some(file.path().to_owned()),
-            ..AuthConfig::default()
-        };
+        let mut config = Config::default();
+        config.auth.admin_token_file = Some(file.path().to_owned());
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-        let read = Secrets::read(&auth, &Environment::default(), &mut problems, &mut warnings);
+        let read = Secrets::read(&config, &Environment::default(), &mut problems, &mut warnings);
         assert!(read.admin_token.unwrap().matches(b"from-the-file"));
         let environment = Environment::from_pairs([("AUTH_ADMIN_TOKEN", "from-the-environment")]);
-        let read = Secrets::read(&auth, &environment, &mut problems, &mut warnings);
+        let read = Secrets::read(&config, &environment, &mut problems, &mut warnings);
         assert!(read.admin_token.unwrap().matches(b"from-the-environment"));
         assert!(problems.is_empty());
     }
@@ -175,12 +215,10 @@ mod tests {
         let huge = directory.path().join("huge");
         std::fs::write(&huge, vec![b'x'; SECRET_BYTES_MAX + 1]).unwrap();
         for path in [directory.path().join("missing"), directory.path().to_owned(), huge] {
-            let auth = AuthConfig {
-                admin_token_file: Some(path),
-                ..AuthConfig::default()
-            };
+            let mut config = Config::default();
+            config.auth.admin_token_file = Some(path);
             let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-            Secrets::read(&auth, &Environment::default(), &mut problems, &mut warnings);
+            Secrets::read(&config, &Environment::default(), &mut problems, &mut warnings);
             assert_eq!(problems.len(), 1);
             assert_eq!(problems[0].key, "auth.admin_token_file");
         }

@@ -99,6 +99,7 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         clock: options.clock,
         rules: options.rules,
         feed: Arc::default(),
+        counters: Arc::default(),
     });
     let residence = Residence {
         idle_sweeps: options.idle_tenant_seconds,

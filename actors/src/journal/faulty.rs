@@ -252,4 +252,8 @@ impl Store for FaultyStore {
     fn free_bytes(&self) -> Option<u64> {
         self.lock().free_bytes
     }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        None
+    }
 }

@@ -145,6 +145,10 @@ impl Store for SledStore {
         let stat = rustix::fs::statvfs(&self.directory).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        self.db.size_on_disk().ok()
+    }
 }
 
 fn store_error(error: sled::Error) -> StoreError {
