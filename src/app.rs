@@ -1,5 +1,6 @@
 //! What every handler is given: the engine, and who may call it.
 
+use actix_web::HttpRequest;
 use countersign_actors::crypto::digest::{constant_time_eq, sha256};
 use countersign_actors::engine::Engine;
 
@@ -14,6 +15,7 @@ pub struct App {
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
     watching: Watching,
+    is_on_loopback: bool,
 }
 
 /// Who may read the metrics, besides the operator.
@@ -50,6 +52,7 @@ impl App {
             admin,
             limiter: RateLimiter::new(limits),
             watching: Watching::default(),
+            is_on_loopback: false,
         }
     }
 
@@ -67,6 +70,17 @@ impl App {
     /// Whether nobody may read the metrics without a credential.
     pub const fn watching_needs_credential(&self) -> bool {
         self.watching.needs_credential
+    }
+
+    /// Whether it is served on a loopback address.
+    #[must_use]
+    pub fn on_loopback(self, is_on_loopback: bool) -> Self {
+        Self { is_on_loopback, ..self }
+    }
+
+    /// Whether this call came over a loopback address of the service; a Unix socket is none.
+    pub fn is_local(&self, request: &HttpRequest) -> bool {
+        self.is_on_loopback && request.peer_addr().is_some_and(|peer| peer.ip().is_loopback())
     }
 
     /// Whether callers without a credential are the operator.

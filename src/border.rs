@@ -31,8 +31,9 @@ mod call;
 pub const ACCESS_TARGET: &str = "countersign::access";
 /// `tracing` target of what names the request in every other line that is written while it is handled.
 pub const REQUEST_TARGET: &str = "countersign::request";
-/// Characters of a request id that a caller may choose.
-const REQUEST_ID_CHARS_MAX: usize = 64;
+/// Characters of a request id that a caller may choose: fewer than a `token_hash` has, which a caller might put there by mistake,
+/// and than any token.
+const REQUEST_ID_CHARS_MAX: usize = 63;
 /// Paths that answer however busy the process is: an orchestrator must not restart what is only busy, and its numbers are
 /// wanted then.
 const NEVER_REFUSED: [&str; 3] = ["/health", "/ready", "/metrics"];
@@ -226,8 +227,8 @@ mod tests {
             headers.insert(X_REQUEST_ID.clone(), HeaderValue::from_str(text).unwrap());
             RequestId::for_headers(&headers).as_str() == text
         };
-        assert!(kept("a") && kept("Trace-1.2_3") && kept(&"x".repeat(64)));
-        assert!(!kept("") && !kept(&"x".repeat(65)) && !kept("a b") && !kept("a/b") && !kept("a;b"));
+        assert!(kept("a") && kept("Trace-1.2_3") && kept(&"x".repeat(63)));
+        assert!(!kept("") && !kept(&"x".repeat(64)) && !kept("a b") && !kept("a/b") && !kept("a;b"));
         let fresh = RequestId::for_headers(&HeaderMap::new());
         assert!(Uuid::try_parse(fresh.as_str()).is_ok());
     }

@@ -150,7 +150,7 @@ impl Config {
     pub fn exposure(&self) -> Exposure {
         if self.secrets.admin_token.is_some() {
             Exposure::Credentialed
-        } else if self.server.address().is_some_and(|address| address.ip().is_loopback()) {
+        } else if self.server.is_on_loopback() {
             Exposure::Open
         } else {
             Exposure::UnauthenticatedNetwork

@@ -17,6 +17,8 @@ mod bodies;
 mod engine;
 mod permissions;
 
+pub(crate) use bodies::envelope_code;
+
 /// Seconds after which a refused call may be tried again, where nothing better is known.
 const RETRY_SECONDS: u32 = 1;
 

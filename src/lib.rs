@@ -24,6 +24,7 @@ pub mod guard;
 pub mod idempotency;
 pub mod identity;
 pub mod metrics;
+pub mod openapi;
 pub mod print;
 pub mod rate_limit;
 pub mod routes;
@@ -31,6 +32,8 @@ pub mod server;
 pub mod service;
 pub mod serving;
 pub mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod traces;
 pub mod wire;
 

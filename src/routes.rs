@@ -5,6 +5,7 @@ use actix_web::web::ServiceConfig;
 use crate::endpoint::at;
 
 pub mod customers;
+pub mod docs;
 pub mod health;
 pub mod introspection;
 pub mod keys;
@@ -53,5 +54,8 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/audit").get(look_up::audit))
         .service(at("/admin/purge").post(health::purge))
         .service(at("/admin/clock/confirm").post(health::confirm_clock))
+        .service(at("/openapi.json").get(docs::document))
+        .service(at("/docs").get(docs::page))
+        .service(at("/docs/{file}").get(docs::file))
         .configure(permissions::configure);
 }

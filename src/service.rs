@@ -83,7 +83,7 @@ pub fn application(config: &Config, engine: Engine) -> impl Fn(&mut ServiceConfi
         credential: credential.map(|token| AdminCredential::new(token.expose())),
     };
     let app = App::new(engine, admin, RateLimits::from(&config.permissions)).watched_by(watching);
-    let app = Data::new(app);
+    let app = Data::new(app.on_loopback(config.server.is_on_loopback()));
     move |service: &mut ServiceConfig| {
         service.app_data(app.clone());
         routes::configure(service);

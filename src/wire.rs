@@ -3,6 +3,7 @@
 pub mod fields;
 pub mod introspection;
 pub mod keys;
+pub mod kinds;
 pub mod look_up;
 pub mod mint;
 pub mod overrides;

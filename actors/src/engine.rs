@@ -5,6 +5,7 @@ mod lifecycle;
 mod mint;
 mod reading;
 mod threads;
+mod tidying;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::crypto::seal::{MasterKey, Sealer};
 use crate::error::{Failure, Overload};
 use crate::id::{CustomerId, Jti};
 use crate::journal;
-use crate::limits::{IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
+use crate::limits::{FOLD_EVENTS, IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
 use crate::metrics::{Counters, Metrics};
 use crate::permits::Permits;
 use crate::placement::shard_of;
@@ -58,6 +59,8 @@ pub struct EngineOptions {
     pub disk_free_min_bytes: u64,
     /// What rules depend on.
     pub rules: Rules,
+    /// Events after which a tenant folds them into rows.
+    pub fold_events: usize,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Called once, with the reason, when the journal has failed: the process should end, and recovery ask the disk.
@@ -80,6 +83,7 @@ impl EngineOptions {
             active_tenants_max: 100_000,
             disk_free_min_bytes: 0,
             rules: Rules::default(),
+            fold_events: FOLD_EVENTS,
             clock: Arc::new(SystemClock),
             on_failure: Box::new(|reason| tracing::error!(reason, "the journal has failed")),
             #[cfg(any(test, feature = "testing"))]
@@ -143,8 +147,7 @@ impl Engine {
             return Err(Failure::Overloaded(Overload::Draining));
         }
         let permit = self.inner.permits.acquire(customer).map_err(Failure::Overloaded)?;
-        let shard = shard_of(customer, self.inner.shards.len());
-        let supervisor = self.inner.shards.get(shard).ok_or(Failure::Interrupted)?;
+        let supervisor = self.shard(customer)?;
         let (pending, answered) = Pending::new(permit);
         supervisor.do_send(Route {
             customer,
@@ -220,8 +223,7 @@ impl Engine {
     pub async fn erase(&self, customer: CustomerId, call: Call<()>) -> Result<(), Failure> {
         let fact = serde_json::json!({"erased_at": self.now(), "actor": call.caller.to_string(), "request_id": call.request_id});
         self.check_access(customer, call.map(|()| Access::Admin)).await?;
-        let shard = shard_of(customer, self.inner.shards.len());
-        let supervisor = self.inner.shards.get(shard).ok_or(Failure::Interrupted)?;
+        let supervisor = self.shard(customer)?;
         let (done, erased) = oneshot::channel();
         supervisor.do_send(Erase {
             customer,
@@ -229,6 +231,12 @@ impl Engine {
             done,
         });
         erased.await.unwrap_or(Err(Failure::Interrupted))
+    }
+
+    /// Who knows the customer's tenant.
+    fn shard(&self, customer: CustomerId) -> Result<&Addr<TenantSupervisor>, Failure> {
+        let shard = shard_of(customer, self.inner.shards.len());
+        self.inner.shards.get(shard).ok_or(Failure::Interrupted)
     }
 
     /// A fresh identifier for a token.

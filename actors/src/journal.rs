@@ -6,9 +6,10 @@
 //! - `writer`: the one thread that writes; `admission`: what it lets in; `group`: what it writes together; `chores`: what it deletes between groups
 //! - `recovery`: reading a tenant back, behind a fence in the writer's own queue; `reading`: reads beside the queue
 //! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer; `sled_store`: the embedded one
+//! - `mark`: whether the store's end is lost; `seal`: the files beside the store that tell of it
 //! - `inspection`: a stopped store, opened only to be read
 //! - `format`: the version of a whole store; `status`: how the journal is
-//! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand
+//! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand; `testing`: records without a store
 //!
 //! **Invariants.** *Durable first*: a completion is called after the batch, the store's flush and the `fdatasync`, in this order.
 //! *One writer*: an append is written only under the tenant's newest lease and only as the next sequence number. *Failure is final*:
@@ -24,13 +25,17 @@ mod group;
 mod inspection;
 mod keys;
 mod lease;
+mod mark;
 mod reading;
 mod record;
 mod recovery;
+mod seal;
 mod shared;
 mod sled_store;
 mod status;
 mod store;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod testing;
 mod writer;
 
 use std::fmt;
@@ -128,12 +133,23 @@ impl Journal {
         Self::with_store(Arc::new(store), options)
     }
 
+    /// [`open`](Self::open), on a store that leaves out its `fdatasync`: what a test of durability has to find out.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    #[cfg(any(test, feature = "testing"))]
+    pub fn open_without_sync(data_dir: DataDir, options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
+        let store = SledStore::open(data_dir)?;
+        Self::with_store(Arc::new(faulty::Unsynced(store)), options)
+    }
+
     /// A journal on another store.
     ///
     /// # Errors
     /// As for [`open`](Self::open), if the store is no journal's or its threads cannot be started.
     pub fn with_store(store: Arc<dyn Store>, options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
         format::check(store.as_ref())?;
+        let written = mark::check(store.as_ref())?;
         let chores = Chores::load(store.as_ref()).map_err(open_error)?;
         let (entries, entry_queue) = channel();
         let (tasks, task_queue) = channel();
@@ -157,7 +173,14 @@ impl Journal {
             checked: None,
         };
         let on_failure: OnFailure = options.on_failure;
-        let writer = Writer::new(Arc::clone(&shared), store, entry_queue, chores, storage, on_failure);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            store,
+            entry_queue,
+            (chores, written),
+            storage,
+            on_failure,
+        );
         threads.writer = Some(spawn("journal".to_owned(), move || writer.run())?);
         Ok((Self { shared }, threads))
     }

@@ -85,6 +85,8 @@ mod placement;
 pub mod rbac;
 mod supervisor;
 pub mod tenant;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod token;
 
 pub use commands::{Call, Caller};

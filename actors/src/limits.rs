@@ -31,6 +31,9 @@ pub const TOKEN_MEMBERS_MAX: usize = 64;
 /// Bytes of a master key, at least: as many as the key derived from it has.
 pub const MASTER_KEY_BYTES_MIN: usize = 32;
 
+/// Signing keys of one customer, retired and revoked ones among them, until an hour after the last token that they signed has expired.
+pub const KEYS_PER_TENANT_MAX: usize = 1_000;
+
 /// Events in one journal group.
 pub const GROUP_EVENTS_MAX: usize = 256;
 /// Bytes of payload in one journal group.
@@ -99,6 +102,16 @@ pub const FEED_WAITERS_PER_TENANT_MAX: usize = 256;
 pub const AUTHORIZED_CHARS_MAX: usize = 4_096;
 /// Mint requests in one batch.
 pub const BATCH_MAX: usize = 100;
+/// Events after which a tenant folds: as many as its recovery reads at most, and what a fold makes a turn longer by.
+pub const FOLD_EVENTS: usize = 256;
+/// Bytes of events after which a tenant folds, however few they are: a fold is one append.
+pub const FOLD_BYTES: usize = 1024 * 1024;
+/// Segments of forgotten entities deleted with one fold; each is up to twenty keys of the store.
+pub const SEGMENTS_DROPPED_PER_FOLD_MAX: usize = 8;
+/// Entries of the audit deleted in one step.
+pub const AUDIT_ENTRIES_PER_TIDYING_MAX: usize = 256;
+/// Expired tokens forgotten in one step of tidying up a customer.
+pub const PURGED_PER_TIDYING_MAX: usize = 256;
 /// Rows that nobody needs any more deleted with one append.
 pub const GARBAGE_PER_APPEND_MAX: usize = 64;
 /// Seconds that the audit is kept.

@@ -130,7 +130,9 @@ impl TenantSupervisor {
         let supervisor = supervisor.clone();
         let may_forget = !self.shared.watch.has_jumped();
         let begun = self.shared.clock.monotonic();
-        let recovering = Recovering::new(customer, self.shared.clock.now(), may_forget, move |recovered| {
+        let now = self.shared.clock.now();
+        let fold_events = self.shared.fold_events;
+        let recovering = Recovering::new(customer, now, may_forget, fold_events, move |recovered| {
             supervisor.do_send(Activated {
                 customer,
                 recovered,
@@ -410,6 +412,7 @@ mod tests {
             watch: ClockWatch::new(Arc::clone(&clock)),
             clock,
             rules: Rules::default(),
+            fold_events: 256,
             feed: Arc::default(),
             counters: Arc::default(),
         });

@@ -6,6 +6,7 @@ pub mod agent_denial;
 pub mod audit;
 pub mod decisions;
 pub mod event;
+pub mod folding;
 pub mod idempotency;
 pub mod keys;
 pub(crate) mod minting;

@@ -27,7 +27,7 @@ pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
 }
 
 async fn in_process(engine: &Engine) -> Result<u64, Box<dyn Error>> {
-    let purged = engine.purge_overrides().await;
+    let purged = engine.purge().await;
     engine.shutdown(Duration::from_secs(30)).await;
     Ok(purged?)
 }

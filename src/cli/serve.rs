@@ -79,7 +79,7 @@ async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
 async fn purge_daily(engine: Engine) {
     loop {
         rt::time::sleep(PURGE_INTERVAL).await;
-        match engine.purge_overrides().await {
+        match engine.purge().await {
             Ok(purged) => tracing::info!(
                 purged,
                 "permission overrides that expired over 90 days ago were forgotten"

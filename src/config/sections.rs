@@ -73,6 +73,11 @@ impl ServerConfig {
         Some(SocketAddr::new(ip, self.port))
     }
 
+    /// Whether only this machine reaches that address.
+    pub fn is_on_loopback(&self) -> bool {
+        self.address().is_some_and(|address| address.ip().is_loopback())
+    }
+
     /// [`Self::body_timeout_seconds`] as a duration.
     pub fn body_timeout(&self) -> Duration {
         Duration::from_secs(self.body_timeout_seconds)

@@ -61,7 +61,7 @@ pub(super) fn envelope(error: &ApiError) -> Vec<u8> {
         errors: &error.errors,
         extra: error.extra.as_deref(),
     });
-    let code = envelope_code(envelope_status(error));
+    let code = envelope_code(envelope_status(error).as_u16());
     to_json(&Envelope {
         success: false,
         error: EnvelopeError {
@@ -83,8 +83,9 @@ pub(super) fn envelope_status(error: &ApiError) -> StatusCode {
     }
 }
 
-fn envelope_code(status: StatusCode) -> &'static str {
-    match status.as_u16() {
+/// The word of the permission family for a status.
+pub(crate) const fn envelope_code(status: u16) -> &'static str {
+    match status {
         401 => "UNAUTHORIZED",
         403 => "FORBIDDEN",
         404 => "NOT_FOUND",

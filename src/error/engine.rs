@@ -86,6 +86,7 @@ const fn words(rejection: &Rejection) -> (u16, &'static str, &'static str) {
         Rejection::PermissionEscalation { .. } => (400, "permission_escalation", "Wider than the parent's policy"),
         Rejection::DelegationDepthExceeded { .. } => (400, "delegation_depth_exceeded", "Delegated too deep"),
         Rejection::TokenLimit { .. } => (429, "token_limit", "Too many tokens"),
+        Rejection::KeyLimit => (429, "key_limit", "Too many signing keys"),
         Rejection::TokenNotFound => (404, "token_not_found", "Unknown token"),
         Rejection::EventDiffers => (400, "event_differs", "Another event"),
         Rejection::OverrideRevoked => (403, "override_revoked", "Revoked override token"),
@@ -137,7 +138,9 @@ impl ApiError {
                 .with_extra("depth", *depth)
                 .with_extra("max_delegation_depth", *max),
             Rejection::SessionExhausted { remaining } => self.with_extra("events_remaining", *remaining),
-            Rejection::TokenLimit { .. } | Rejection::IdempotencyLimit => self.with_retry_after(ROOM_RETRY_SECONDS),
+            Rejection::TokenLimit { .. } | Rejection::KeyLimit | Rejection::IdempotencyLimit => {
+                self.with_retry_after(ROOM_RETRY_SECONDS)
+            }
             _ => self,
         }
     }

@@ -24,8 +24,10 @@ mod value;
 pub const FIELDS_MAX: usize = 64;
 /// Problems in one answer.
 const PROBLEMS_MAX: usize = 64;
-/// Characters of an unknown field's name that an answer repeats.
-const NAME_SHOWN_CHARS_MAX: usize = 64;
+/// Characters of an unknown field's name that an answer repeats whole: more than any field has, and fewer than any credential.
+const NAME_SHOWN_CHARS_MAX: usize = 31;
+/// Characters that an answer repeats of a longer name, which might be a credential in the wrong place.
+const LONG_NAME_SHOWN_CHARS: usize = 12;
 
 /// What counts as absent, and whether unknown fields matter. `null` is absent in every form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -287,7 +289,10 @@ impl<'a> Fields<'a> {
     /// Notes a problem with a name that the caller chose.
     fn note_shown(&mut self, name: &str, message: &'static str) {
         if self.problems.len() < PROBLEMS_MAX {
-            let shown: String = name.chars().take(NAME_SHOWN_CHARS_MAX).collect();
+            let mut shown = name.to_owned();
+            if name.chars().count() > NAME_SHOWN_CHARS_MAX {
+                shown = name.chars().take(LONG_NAME_SHOWN_CHARS).chain(['…']).collect();
+            }
             self.problems.push(FieldError {
                 field: format!("{}{shown}", self.prefix).into(),
                 message: message.into(),

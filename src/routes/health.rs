@@ -41,7 +41,9 @@ pub async fn ready(app: Data<App>, serving: Data<Serving>) -> Result<HttpRespons
 pub async fn metrics(request: HttpRequest, app: Data<App>, serving: Data<Serving>) -> Result<HttpResponse, ApiError> {
     match Credential::of(&request)? {
         Credential::Bearer(text) if app.may_watch(text.expose()) => {}
-        Credential::None if app.watching_needs_credential() => return Err(ApiError::unauthenticated()),
+        Credential::None if app.watching_needs_credential() || !app.is_local(&request) => {
+            return Err(ApiError::unauthenticated());
+        }
         _ => Identity::of(&request, &app).await?.require_operator(&app).await?,
     }
     let text = page::render(app.engine.metrics(), &serving).map_err(|error| {
@@ -67,6 +69,6 @@ pub async fn confirm_clock(request: HttpRequest, app: Data<App>) -> Result<HttpR
 /// 403 for any but the operator.
 pub async fn purge(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
     Identity::of(&request, &app).await?.require_operator(&app).await?;
-    let purged = app.engine.purge_overrides().await?;
+    let purged = app.engine.purge().await?;
     Ok(HttpResponse::Ok().json(json!({"purged": purged})))
 }

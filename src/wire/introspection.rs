@@ -3,7 +3,10 @@
 use actix_web::HttpResponse;
 use countersign_actors::commands::{Active, Authorization};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::ObjectBuilder;
 
+use super::kinds::{Pattern, words};
 use super::respond;
 use crate::error::ApiError;
 
@@ -23,11 +26,17 @@ pub fn active(found: &Active) -> Result<HttpResponse, ApiError> {
 }
 
 /// What an authorisation came to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct AuthorizationAnswer<'a> {
+    /// Whether the token may do it.
     allowed: bool,
+    /// The step that decided: the first that refuses, or `allowed`.
+    #[schema(schema_with = steps)]
     step: &'static str,
+    /// The same, for people.
     reason: &'static str,
+    /// The pattern that decided, if one did.
+    #[schema(value_type = Option<Pattern>, required)]
     pattern: Option<&'a str>,
 }
 
@@ -41,4 +50,18 @@ impl<'a> AuthorizationAnswer<'a> {
             pattern: authorization.pattern.as_deref(),
         }
     }
+}
+
+fn steps() -> ObjectBuilder {
+    words([
+        "token",
+        "token_type",
+        "override_deny",
+        "denied_actions",
+        "allowed_actions",
+        "denied_resources",
+        "allowed_resources",
+        "sensitivity",
+        "allowed",
+    ])
 }

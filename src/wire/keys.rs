@@ -4,14 +4,26 @@ use countersign_actors::commands::{KeyInfo, PublishedKeys};
 use countersign_actors::crypto::keys::Jwk;
 use countersign_actors::id::CustomerId;
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::kinds::{Pem, PublicJwk, Time, Uuid, es256};
 
 /// The documented fields of a new key, and when it starts to sign.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct KeyAnswer {
+    /// The key's identifier, the `kid` of what it signs.
+    #[schema(value_type = Uuid)]
     key_id: String,
+    #[schema(value_type = Pem)]
     public_key: String,
+    /// The algorithm.
+    #[schema(schema_with = es256)]
     key_type: &'static str,
+    /// When it was made.
+    #[schema(value_type = Time)]
     created_at: String,
+    /// When it takes over; only told of the successor of another.
+    #[schema(value_type = Time)]
     #[serde(skip_serializing_if = "Option::is_none")]
     signs_from: Option<String>,
 }
@@ -44,10 +56,16 @@ impl KeyAnswer {
 }
 
 /// A customer's published keys, as PEM and as JWK.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct PublicKeysAnswer {
+    /// The customer.
+    #[schema(value_type = Uuid)]
     customer_id: String,
+    /// The key that signs; null if none does.
+    #[schema(value_type = Option<Pem>, required)]
     public_key: Option<String>,
+    /// The active one first, then the one that will take over, then those whose tokens are not over yet.
+    #[schema(value_type = Vec<PublicJwk>)]
     keys: Vec<Jwk>,
 }
 
@@ -64,8 +82,10 @@ impl PublicKeysAnswer {
 }
 
 /// A plain JWK Set (RFC 7517 section 5).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct JwkSet {
+    /// The active one first, then the one that will take over, then those whose tokens are not over yet.
+    #[schema(value_type = Vec<PublicJwk>)]
     keys: Vec<Jwk>,
 }
 

@@ -10,42 +10,83 @@ use countersign_actors::token::{DecisionSet, Environment, Scopes, TokenKind};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::kinds;
 
 /// What is shown of a token; absent members are not of its kind.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct TokenAnswer<'a> {
+    /// Its identifier: a name, never a credential.
+    #[schema(value_type = kinds::Uuid)]
     jti: Jti,
+    #[schema(value_type = kinds::Kind)]
     #[serde(rename = "type")]
     kind: TokenKind,
+    #[schema(value_type = kinds::TokenStatus)]
     status: &'static str,
+    /// The token that it was derived from; null if it has none.
+    #[schema(value_type = Option<kinds::Uuid>, required)]
     parent_jti: Option<Jti>,
+    /// When it was minted.
+    #[schema(value_type = kinds::Time)]
     issued_at: String,
+    /// When its time is over.
+    #[schema(value_type = kinds::Time)]
     expires_at: String,
+    /// How many tokens were derived from it.
+    #[schema(minimum = 0)]
     children: usize,
+    /// Of an app token.
+    #[schema(value_type = kinds::Name)]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    /// Of an app token.
+    #[schema(value_type = Vec<kinds::ScopeWord>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<Scopes>,
+    /// Of a bearer token.
+    #[schema(value_type = kinds::EnvironmentWord)]
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<Environment>,
+    /// Of an agent or subagent token.
+    #[schema(value_type = kinds::AgentId)]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<&'a str>,
+    /// Of an agent or subagent token, if it was given.
+    #[schema(value_type = kinds::Name)]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_name: Option<&'a str>,
+    /// Of a subagent token: how far below its agent.
+    #[schema(value_type = u8, minimum = 1)]
     #[serde(skip_serializing_if = "Option::is_none")]
     delegation_depth: Option<u8>,
+    /// Of an agent or subagent token.
+    #[schema(value_type = kinds::PolicyClaim)]
     #[serde(skip_serializing_if = "Option::is_none")]
     rbac: Option<&'a RawValue>,
+    /// Of a session token.
+    #[schema(value_type = kinds::SessionId)]
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
+    /// Of a session token.
+    #[schema(value_type = kinds::EventCount)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_events: Option<u32>,
+    /// Of a session token.
+    #[schema(value_type = u32, minimum = 0)]
     #[serde(skip_serializing_if = "Option::is_none")]
     events_used: Option<u32>,
+    /// Of an override token.
+    #[schema(value_type = kinds::EventId)]
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<&'a str>,
+    /// Of an override token.
+    #[schema(value_type = Vec<kinds::DecisionWord>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_decisions: Option<DecisionSet>,
+    /// Of an override token, if it was given.
+    #[schema(value_type = kinds::Reason)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
 }
@@ -116,9 +157,12 @@ impl<'a> TokenAnswer<'a> {
 }
 
 /// A page of tokens.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct TokensAnswer<'a> {
+    /// The tokens.
     tokens: Vec<TokenAnswer<'a>>,
+    /// Where to go on; null at the end.
+    #[schema(value_type = Option<kinds::Uuid>, required)]
     cursor: Option<Jti>,
 }
 
@@ -133,10 +177,13 @@ impl<'a> TokensAnswer<'a> {
 }
 
 /// Where a token stands in its hierarchy.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct LineageAnswer<'a> {
+    /// From its parent to the root.
     ancestors: Vec<TokenAnswer<'a>>,
+    /// Everything derived from it that is still known.
     descendants: Vec<TokenAnswer<'a>>,
+    /// Whether there are more descendants than are listed.
     truncated: bool,
 }
 
@@ -152,23 +199,41 @@ impl<'a> LineageAnswer<'a> {
 }
 
 /// A page of the audit.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct AuditAnswer<'a> {
+    /// The oldest first.
     entries: Vec<AuditEntryAnswer<'a>>,
+    /// Where to go on: the next call's `after`; null at the end.
+    #[schema(value_type = Option<kinds::Cursor>, required)]
     cursor: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// Who did what.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct AuditEntryAnswer<'a> {
+    /// Its identifier.
+    #[schema(pattern = "^aud_")]
     id: &'a str,
+    /// When.
+    #[schema(value_type = kinds::Time)]
     at: String,
+    /// Who: `management`, or the kind and identifier of a token.
     actor: &'a str,
+    /// What was done.
     action: &'a str,
+    /// What it was done to.
     target: &'a str,
+    /// Why, if that was said.
+    #[schema(required)]
     reason: Option<&'a str>,
+    /// The `x-request-id` of the call; null for what the service did by itself.
+    #[schema(required)]
     request_id: Option<&'a str>,
+    /// How it was before, if that is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<&'a Value>,
+    /// How it is since, if that is told.
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<&'a Value>,
 }
@@ -200,14 +265,21 @@ impl<'a> AuditEntryAnswer<'a> {
 }
 
 /// A page of customers.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct CustomersAnswer {
+    /// In the order of their identifiers.
     customers: Vec<CustomerAnswer>,
+    /// Where to go on; null at the end.
+    #[schema(value_type = Option<kinds::Uuid>, required)]
     cursor: Option<CustomerId>,
 }
 
-#[derive(Serialize)]
+/// A customer in a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedCustomer)]
 struct CustomerAnswer {
+    /// Its identifier.
+    #[schema(value_type = kinds::Uuid)]
     customer_id: CustomerId,
 }
 

@@ -5,12 +5,18 @@ use countersign_actors::engine::Cosigned;
 use countersign_actors::id::EventId;
 use countersign_actors::token::{Decision, DecisionSet};
 use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::kinds::{Cosignature, DecisionWord, EventId as Event, Name, Reason, Time, TokenStatus, Uuid};
 
 /// A decision was taken.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct DecisionTaken<'a> {
+    #[schema(value_type = Event)]
     event_id: &'a str,
+    #[schema(value_type = DecisionWord)]
     decision: Decision,
+    #[schema(value_type = Cosignature)]
     cosignature: &'a str,
 }
 
@@ -26,24 +32,48 @@ impl<'a> DecisionTaken<'a> {
 }
 
 /// What is known of an event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct EventAnswer<'a> {
+    #[schema(value_type = Event)]
     event_id: &'a str,
+    /// The override tokens that were minted for it.
     override_tokens: Vec<TokenAnswer<'a>>,
+    /// The decision that stands; null while there is none, as is all that follows.
+    #[schema(value_type = Option<DecisionWord>, required)]
     decision: Option<Decision>,
+    /// The token that was used.
+    #[schema(value_type = Option<Uuid>, required)]
     override_jti: Option<String>,
+    /// Who decided, if that was said.
+    #[schema(value_type = Option<Name>, required)]
     decided_by: Option<&'a str>,
+    /// When.
+    #[schema(value_type = Option<Time>, required)]
     decided_at: Option<String>,
+    /// Why, if that was said.
+    #[schema(value_type = Option<Reason>, required)]
     reason: Option<&'a str>,
+    #[schema(value_type = Option<Cosignature>, required)]
     cosignature: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// An override token of an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventToken)]
 struct TokenAnswer<'a> {
+    /// Its identifier.
+    #[schema(value_type = Uuid)]
     jti: String,
+    /// The decisions that it permits.
+    #[schema(value_type = Vec<DecisionWord>)]
     allowed_decisions: DecisionSet,
+    /// Why it was minted, if that was said.
+    #[schema(value_type = Option<Reason>, required)]
     reason: Option<&'a str>,
+    #[schema(value_type = TokenStatus)]
     status: &'static str,
+    /// When its time is over.
+    #[schema(value_type = Time)]
     expires_at: String,
 }
 

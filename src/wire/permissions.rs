@@ -8,14 +8,18 @@ use countersign_actors::commands::permissions::{
     CheckAnswer, Explanation, KeyDescription, Layer, OverridePage, OverrideView, Resolution, RolePage, RoleView,
 };
 use countersign_actors::id::CustomerId;
-use countersign_actors::permissions::audit::Kind;
 use countersign_actors::permissions::{ActionPattern, AdminId, Capability, OverrideId, PathPattern, RoleId};
-use countersign_actors::tenant::audit::AuditEntry;
 use countersign_actors::token::Scopes;
 use serde::Serialize;
-use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::ObjectBuilder;
 
+use super::kinds;
 use crate::error::ApiError;
+
+mod audit;
+
+pub use audit::{AuditAnswer, AuditEntryAnswer};
 
 const PAST_EXPIRY_WARNING: &str = "expiresAt is in the past; this override has no effect";
 
@@ -49,20 +53,38 @@ fn respond(status: StatusCode, data: impl Serialize) -> Result<HttpResponse, Api
 }
 
 /// An override.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OverrideAnswer<'a> {
+    #[schema(value_type = kinds::OverrideId)]
     id: OverrideId,
+    #[schema(value_type = kinds::AdminId)]
     admin_id: &'a AdminId,
+    #[schema(value_type = kinds::PermissionPathPattern)]
     path: &'a PathPattern,
+    #[schema(value_type = kinds::PermissionActionPattern)]
     action: &'a ActionPattern,
+    #[schema(value_type = kinds::EffectWord)]
     effect: &'static str,
+    #[schema(value_type = kinds::OverrideReason)]
     reason: &'a str,
+    /// When it ends; null if it never does.
+    #[schema(value_type = Option<kinds::TimeMillis>, required)]
     expires_at: Option<String>,
+    /// When it was made.
+    #[schema(value_type = kinds::TimeMillis)]
     created_at: String,
+    /// Whether it is in force.
+    #[schema(schema_with = override_statuses)]
     status: &'static str,
+    /// The organisation that it belongs to.
+    #[schema(value_type = kinds::Uuid)]
     organization_id: CustomerId,
+    /// The key that made it.
+    #[schema(value_type = Option<kinds::Uuid>, required)]
     created_by: Option<String>,
+    /// Only there if something about it is worth a warning.
+    #[schema(value_type = Vec<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<[&'static str; 1]>,
 }
@@ -97,9 +119,12 @@ impl<'a> OverrideAnswer<'a> {
 }
 
 /// Some of a user's overrides.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct OverridesAnswer<'a> {
+    /// In the order in which they were made.
     overrides: Vec<OverrideAnswer<'a>>,
+    /// Where to go on; only there if there are more.
+    #[schema(value_type = kinds::Cursor)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
@@ -130,23 +155,37 @@ impl<T> DeletedAnswer<T> {
 }
 
 /// The answer to a check.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct CheckedAnswer<'a> {
+    /// Whether it is allowed.
     allowed: bool,
+    #[schema(value_type = kinds::CheckSource)]
     source: &'static str,
+    /// Only there if it was asked for.
+    #[schema(value_type = ExplanationAnswer<'static>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<ExplanationAnswer<'a>>,
 }
 
-#[derive(Serialize)]
+/// Why a check came out as it did; what does not apply is null.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Explanation)]
 struct ExplanationAnswer<'a> {
+    /// What decided.
+    #[schema(schema_with = layers)]
     layer: &'static str,
+    #[schema(value_type = Option<kinds::OverrideId>, required)]
     override_id: Option<OverrideId>,
+    #[schema(value_type = Option<kinds::EffectWord>, required)]
     effect: Option<&'static str>,
+    #[schema(value_type = Option<kinds::OverrideReason>, required)]
     reason: Option<&'a str>,
+    #[schema(value_type = Option<kinds::TimeMillis>, required)]
     expires_at: Option<String>,
+    #[schema(value_type = Option<kinds::PermissionPathPattern>, required)]
     matched_path: Option<&'a PathPattern>,
+    #[schema(value_type = Option<kinds::RoleId>, required)]
     role_id: Option<RoleId>,
 }
 
@@ -180,30 +219,44 @@ impl<'a> ExplanationAnswer<'a> {
 }
 
 /// One answer of a batch.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchItemAnswer {
     /// Who was asked about.
+    #[schema(value_type = kinds::AdminId)]
     pub admin_id: AdminId,
     /// The path.
+    #[schema(value_type = kinds::PermissionPath)]
     pub path: String,
     /// The action.
+    #[schema(value_type = kinds::PermissionAction)]
     pub action: String,
     /// Whether it is allowed.
     pub allowed: bool,
     /// What decided.
+    #[schema(value_type = kinds::CheckSource)]
     pub source: &'static str,
 }
 
 /// All that is in force for a user.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResolvedAnswer<'a> {
+    #[schema(value_type = kinds::AdminId)]
     admin_id: &'a AdminId,
+    /// The user's roles.
+    #[schema(value_type = Vec<kinds::RoleId>)]
     roles: &'a [RoleId],
+    /// What the user may do.
+    #[schema(value_type = Vec<kinds::CapabilityText>)]
     capabilities: &'a [Capability],
+    /// What the user may not do, whatever the capabilities say.
+    #[schema(value_type = Vec<kinds::CapabilityText>)]
     denied: &'a [Capability],
+    /// The overrides that are in force.
     overrides: Vec<OverrideAnswer<'a>>,
+    /// Seconds for which this may be used.
+    #[schema(minimum = 0)]
     ttl: i64,
 }
 
@@ -223,15 +276,26 @@ impl<'a> ResolvedAnswer<'a> {
 }
 
 /// A role.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleAnswer<'a> {
+    #[schema(value_type = kinds::RoleId)]
     id: RoleId,
+    #[schema(value_type = kinds::Name)]
     name: &'a str,
+    /// What it is for, if that was said.
+    #[schema(value_type = Option<kinds::Reason>, required)]
     description: Option<&'a str>,
+    /// What it permits.
+    #[schema(value_type = Vec<kinds::CapabilityText>)]
     capabilities: &'a [Capability],
+    /// Whether it is one of those that never change.
     built_in: bool,
+    /// When it was made; null for a built-in one.
+    #[schema(value_type = Option<kinds::TimeMillis>, required)]
     created_at: Option<String>,
+    /// When it was changed last; null for a built-in one.
+    #[schema(value_type = Option<kinds::TimeMillis>, required)]
     updated_at: Option<String>,
 }
 
@@ -251,9 +315,12 @@ impl<'a> RoleAnswer<'a> {
 }
 
 /// Some roles.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct RolesAnswer<'a> {
+    /// The built-in ones first.
     roles: Vec<RoleAnswer<'a>>,
+    /// Where to go on; only there if there are more.
+    #[schema(value_type = kinds::RoleId)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<RoleId>,
 }
@@ -269,14 +336,25 @@ impl<'a> RolesAnswer<'a> {
 }
 
 /// The key that calls.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WhoamiAnswer<'a> {
+    /// The key's identifier.
+    #[schema(value_type = kinds::Uuid)]
     key_id: String,
+    /// The organisation that it belongs to.
+    #[schema(value_type = kinds::Uuid)]
     organization_id: CustomerId,
+    /// What it may be used for.
+    #[schema(value_type = Vec<kinds::ScopeWord>)]
     scopes: Scopes,
+    /// When its time is over.
+    #[schema(value_type = kinds::TimeMillis)]
     expires_at: String,
+    #[schema(value_type = kinds::Name)]
     name: &'a str,
+    /// When it was made.
+    #[schema(value_type = kinds::TimeMillis)]
     created_at: String,
 }
 
@@ -294,77 +372,10 @@ impl<'a> WhoamiAnswer<'a> {
     }
 }
 
-/// An entry of the audit.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditEntryAnswer<'a> {
-    id: &'a str,
-    kind: &'static str,
-    action: &'a str,
-    actor: &'a str,
-    target: &'a str,
-    reason: Option<&'a str>,
-    before: Option<&'a Value>,
-    after: Option<&'a Value>,
-    request_id: Option<&'a str>,
-    created_at: String,
+fn override_statuses() -> ObjectBuilder {
+    kinds::words(["active", "expired"])
 }
 
-impl<'a> AuditEntryAnswer<'a> {
-    /// About this entry.
-    pub fn of(entry: &'a AuditEntry) -> Self {
-        Self {
-            id: &entry.id,
-            kind: Kind::of_action(&entry.action).map_or("", Kind::as_str),
-            action: &entry.action,
-            actor: &entry.actor,
-            target: &entry.target,
-            reason: entry.reason.as_deref(),
-            before: entry.before.as_ref(),
-            after: entry.after.as_ref(),
-            request_id: entry.request_id.as_deref(),
-            created_at: entry.at.to_rfc3339(),
-        }
-    }
-
-    /// The columns of an export.
-    pub const COLUMNS: [&'static str; 10] = [
-        "id",
-        "createdAt",
-        "kind",
-        "action",
-        "actor",
-        "target",
-        "reason",
-        "requestId",
-        "before",
-        "after",
-    ];
-
-    /// The cells of a row, in the order of [`Self::COLUMNS`]; what was before and after as JSON.
-    pub fn cells(&self) -> [String; 10] {
-        let text = |cell: Option<&str>| cell.unwrap_or_default().to_owned();
-        let json = |cell: Option<&Value>| cell.map(Value::to_string).unwrap_or_default();
-        [
-            self.id.to_owned(),
-            self.created_at.clone(),
-            self.kind.to_owned(),
-            self.action.to_owned(),
-            self.actor.to_owned(),
-            self.target.to_owned(),
-            text(self.reason),
-            text(self.request_id),
-            json(self.before),
-            json(self.after),
-        ]
-    }
-}
-
-/// Some entries of the audit.
-#[derive(Serialize)]
-pub struct AuditAnswer<'a> {
-    /// The entries.
-    pub entries: Vec<AuditEntryAnswer<'a>>,
-    /// Where to go on; null at the end.
-    pub cursor: Option<String>,
+fn layers() -> ObjectBuilder {
+    kinds::words(["override", "role", "none"])
 }

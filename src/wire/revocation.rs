@@ -4,11 +4,18 @@ use countersign_actors::engine::Cascaded;
 use countersign_actors::id::Jti;
 use countersign_actors::tenant::revocations::{Revocation, Target};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::ObjectBuilder;
+
+use super::kinds::{AgentId, Reason, Time, Uuid, words};
 
 /// A token is revoked.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Revoked {
+    /// Always true: also for a token that was revoked before.
     revoked: bool,
+    /// The token.
+    #[schema(value_type = Uuid)]
     jti: Jti,
 }
 
@@ -20,10 +27,15 @@ impl Revoked {
 }
 
 /// What a cascade reached.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Cascade<'a> {
+    /// How many tokens it reached that are not over yet, the root among them.
+    #[schema(minimum = 0)]
     revoked_count: usize,
+    /// Which, the root first.
+    #[schema(value_type = Vec<Uuid>)]
     revoked_jtis: &'a [Jti],
+    /// Only there, and true, if there are more than are listed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
 }
@@ -41,33 +53,55 @@ impl<'a> Cascade<'a> {
 }
 
 /// How many tokens a bulk revocation reached.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct RevokedCount {
     /// That many.
+    #[schema(minimum = 0)]
     pub revoked_count: usize,
 }
 
 /// A page of the feed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Feed<'a> {
+    /// In the order in which they happened.
     revocations: Vec<Entry<'a>>,
+    /// The place to go on from: the next call's `after`.
+    #[schema(minimum = 0)]
     cursor: u64,
 }
 
-#[derive(Serialize)]
+/// What was revoked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Revocation)]
 struct Entry<'a> {
+    /// Its place in the feed.
+    #[schema(minimum = 0)]
     seq: u64,
+    /// What it names: a token, all tokens of an agent, all issued before a time, or all that a key signed.
+    #[schema(schema_with = revocation_kinds)]
     kind: &'static str,
+    /// The token.
+    #[schema(value_type = Uuid)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
+    #[schema(value_type = AgentId)]
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<&'a str>,
+    /// The time.
+    #[schema(value_type = Time)]
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_before: Option<String>,
+    /// The key.
+    #[schema(value_type = Uuid)]
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,
+    /// Whether everything derived from it is revoked as well.
     cascade: bool,
+    /// When.
+    #[schema(value_type = Time)]
     revoked_at: String,
+    /// Why, if that was said.
+    #[schema(value_type = Option<Reason>, required)]
     reason: Option<&'a str>,
 }
 
@@ -115,4 +149,8 @@ impl<'a> Entry<'a> {
         }
         entry
     }
+}
+
+fn revocation_kinds() -> ObjectBuilder {
+    words(["token", "agent", "issued_before", "key"])
 }

@@ -22,9 +22,11 @@ mod sessions;
 mod tokens;
 
 mod access;
+mod any_request;
 mod concurrency;
 mod durability;
 mod go_client;
+mod golden;
 mod idempotency;
 mod narrowing;
 mod requests;

@@ -50,7 +50,8 @@ impl<S: Read + Write> Client<S> {
     }
 
     /// Sends `METHOD /path` with `Host: localhost`, further header lines and a body, and reads the answer.
-    pub(crate) fn exchange(&mut self, line: &str, headers: &[&str], body: &str) -> io::Result<Answer> {
+    pub(crate) fn exchange(&mut self, line: &str, headers: &[&str], body: impl AsRef<[u8]>) -> io::Result<Answer> {
+        let body = body.as_ref();
         let mut text = format!("{line} HTTP/1.1\r\nHost: localhost\r\n");
         for header in headers {
             text.push_str(header);
@@ -59,7 +60,8 @@ impl<S: Read + Write> Client<S> {
         if !body.is_empty() {
             text.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
-        self.stream.write_all(format!("{text}\r\n{body}").as_bytes())?;
+        text.push_str("\r\n");
+        self.stream.write_all(&[text.as_bytes(), body].concat())?;
         let mut answer = self.read_head()?;
         if !line.starts_with("HEAD") {
             self.read_body(&mut answer)?;

@@ -1,6 +1,6 @@
 //! The program itself as a child process that dies with the test.
 
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -31,15 +31,12 @@ impl Program {
     /// Starts it and waits for its one line.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        let line = first_line(child.stdout.as_mut().unwrap());
         let Some(address) = line.strip_prefix("listening on http://") else {
             let _ = child.kill();
             panic!("it ended with {} and said {line:?}", child.wait().unwrap());
         };
-        let address = address.trim_end().parse().unwrap();
+        let address = address.parse().unwrap();
         Self { child, address }
     }
 
@@ -62,4 +59,13 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Byte by byte, so that whatever else it says is left to be read.
+fn first_line(out: &mut impl Read) -> String {
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    while out.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+        line.push(byte[0]);
+    }
+    String::from_utf8(line).unwrap()
 }

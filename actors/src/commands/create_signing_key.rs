@@ -37,6 +37,9 @@ impl Command for CreateSigningKey {
         {
             return Err(Rejection::ActiveKeyExists { kid: key.kid });
         }
+        if state.keys.is_full() {
+            return Err(Rejection::KeyLimit);
+        }
         let made = self.key.made(moment.now);
         let mut vault = vec![VaultChange::PutSigningKey(self.key.sealed)];
         if state.vault.override_secret().is_none() {

@@ -129,6 +129,9 @@ impl Command for RotateSigningKey {
                 .audited(audit)
                 .coming_to(Outcome::Key(waiting.kid)));
         }
+        if state.keys.is_full() {
+            return Err(Rejection::KeyLimit);
+        }
         let ahead = if self.immediate {
             0
         } else {

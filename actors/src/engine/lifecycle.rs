@@ -1,5 +1,6 @@
 //! What becomes of tokens: revoked, introspected, decided with; and what can be read of all that.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Engine;
@@ -19,8 +20,8 @@ use crate::token::jwt;
 use crate::token::{Decision, Scope, TokenKind};
 
 /// Times that a slice of a walk is asked for while its tenant is busy, and the pause between: some seconds in all.
-const SLICE_ATTEMPTS: u32 = 500;
-const SLICE_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const SLICE_ATTEMPTS: u32 = 500;
+pub(super) const SLICE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a cascade reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +40,20 @@ impl Cascaded {
 }
 
 /// A decision with its cosignature.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cosigned {
     /// The decision.
     pub taken: Taken,
-    /// Hex HMAC-SHA256 over the decision.
+    /// Hex HMAC-SHA256 over the decision: proof that a human took it, so `Debug` does not show it.
     pub cosignature: String,
+}
+
+impl fmt::Debug for Cosigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cosigned")
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {

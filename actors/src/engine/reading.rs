@@ -4,12 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Engine;
-use crate::commands::permissions::PurgeOverrides;
-use crate::error::Failure;
 use crate::id::CustomerId;
 use crate::journal::{Direction, ReadError, Space};
 use crate::limits::PAGE_MAX;
-use crate::tenant::Rejection;
 use crate::tenant::audit::{AuditEntry, audit_key};
 
 /// A page of the audit.
@@ -70,44 +67,6 @@ impl Engine {
             entries,
             cursor: last.filter(|_| more),
         })
-    }
-
-    /// Forgets, in all customers, the permission overrides that expired over 90 days ago, in steps that let everybody else through.
-    /// Customers in memory do so by and by themselves; this reaches those that nobody asks for. Returns how many were forgotten; none
-    /// while the clock has jumped.
-    ///
-    /// # Errors
-    /// As [`Engine::execute`]; [`Failure::Unreadable`] if the customers cannot be listed.
-    pub async fn purge_overrides(&self) -> Result<u64, Failure> {
-        let (mut purged, mut after) = (0, None);
-        loop {
-            let engine = self.clone();
-            let page = tokio::task::spawn_blocking(move || engine.read_customers(after, PAGE_MAX)).await;
-            let page = page
-                .map_err(|_| Failure::Interrupted)?
-                .map_err(|_| Failure::Unreadable)?;
-            for customer in &page {
-                purged += self.purge_overrides_of(*customer).await?;
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE_MAX => after = Some(*last),
-                _ => return Ok(purged),
-            }
-        }
-    }
-
-    async fn purge_overrides_of(&self, customer: CustomerId) -> Result<u64, Failure> {
-        let mut purged = None;
-        while !self.health().clock_jumped {
-            match self.slice(customer, PurgeOverrides).await {
-                Ok(0) => break,
-                Ok(due) => _ = purged.get_or_insert(due as u64),
-                // Erased since it was listed.
-                Err(Failure::Rejected(Rejection::UnknownCustomer)) => break,
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(purged.unwrap_or(0))
     }
 
     /// Customers after `after`, in the order of their identifiers. Waits for the disk.

@@ -98,6 +98,7 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         watch: ClockWatch::new(Arc::clone(&options.clock)),
         clock: options.clock,
         rules: options.rules,
+        fold_events: options.fold_events,
         feed: Arc::default(),
         counters: Arc::default(),
     });

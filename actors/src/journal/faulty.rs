@@ -14,6 +14,8 @@ pub enum Operation {
     Scan,
     /// Batches, before they are applied.
     Apply,
+    /// Batches, after half of their keys became visible. A crash leaves nothing of them.
+    HalfApplied,
     /// Batches, after they were applied: the error lies.
     Applied,
     /// Syncs, before anything became durable.
@@ -48,6 +50,7 @@ struct Inner {
     held: bool,
     waiting: bool,
     free_bytes: Option<u64>,
+    noted: Option<u64>,
     reads: usize,
     applies: usize,
     syncs: usize,
@@ -74,6 +77,7 @@ impl FaultyStore {
         let next = Inner {
             synced: map.clone(),
             visible: map,
+            noted: inner.noted,
             ..Inner::default()
         };
         Arc::new(Self {
@@ -103,6 +107,11 @@ impl FaultyStore {
         while !inner.waiting {
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Whether a batch waits because of [`hold`](Self::hold).
+    pub fn is_waiting(&self) -> bool {
+        self.lock().waiting
     }
 
     /// Ends a [`hold`](Self::hold).
@@ -226,12 +235,18 @@ impl Store for FaultyStore {
             inner.waiting = false;
         }
         self.strike(Operation::Apply)?;
+        let mut batch: Batch = batch
+            .changes()
+            .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+            .collect();
+        let half = self.strike(Operation::HalfApplied);
         {
             let mut inner = self.lock();
-            let batch: Batch = batch
-                .changes()
-                .map(|(key, value)| (key.to_vec(), value.map(<[u8]>::to_vec)))
-                .collect();
+            if half.is_err() {
+                batch.truncate(batch.len() / 2);
+                apply(&mut inner.visible, &batch);
+                return half;
+            }
             apply(&mut inner.visible, &batch);
             inner.unsynced.push(batch);
             inner.applies += 1;
@@ -249,11 +264,58 @@ impl Store for FaultyStore {
         Ok(())
     }
 
+    fn note(&self, group: u64) {
+        self.lock().noted = Some(group);
+    }
+
+    fn noted(&self) -> Result<Option<u64>, StoreError> {
+        Ok(self.lock().noted)
+    }
+
     fn free_bytes(&self) -> Option<u64> {
         self.lock().free_bytes
     }
 
     fn stored_bytes(&self) -> Option<u64> {
         None
+    }
+}
+
+/// A store whose batches stay where the kernel pleases.
+pub(super) struct Unsynced<S>(pub(super) S);
+
+impl<S: Store> Store for Unsynced<S> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.0.get(key)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Visit,
+    ) -> Result<(), StoreError> {
+        self.0.scan(from, to, direction, visit)
+    }
+
+    fn apply(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.0.apply(batch)
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn note(&self, group: u64) {
+        self.0.note(group);
+    }
+
+    fn noted(&self) -> Result<Option<u64>, StoreError> {
+        self.0.noted()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.0.free_bytes()
     }
 }

@@ -7,7 +7,7 @@ use super::reading::{self, corrupt, each_row};
 use super::record::Record;
 use super::sled_store::SledStore;
 use super::store::{Store, Visit};
-use super::{OpenError, ReadError, format};
+use super::{OpenError, ReadError, format, mark};
 use crate::data_dir::DataDir;
 use crate::id::CustomerId;
 use crate::limits::SCAN_ROWS_MAX;
@@ -33,6 +33,7 @@ impl StoppedJournal {
     /// As for [`open`](Self::open), if the store is no journal's.
     pub fn with_store(store: Arc<dyn Store>) -> Result<Self, OpenError> {
         format::check(store.as_ref())?;
+        mark::check(store.as_ref())?;
         Ok(Self { store })
     }
 

@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `format` | version of this layout |
+//! | `group` | number of the last group |
 //! | `m` tenant | meta: the folded-up-to sequence; exists from a tenant's first write |
 //! | `x` tenant | an unfinished erasure |
 //! | `e` tenant | the fact that a finished erasure left behind |

@@ -3,15 +3,21 @@
 //! - Its lock is taken late, after it has touched files that a running process may own: the data directory's lock comes first.
 //! - Its `flush` hands pages to the operating system and does not fsync on Linux: an own handle of the data file does.
 //! - A snapshot that was being written when the process died makes it refuse to open: such left-overs are deleted.
+//! - What it cannot read of its log's end it drops silently when it opens, and it reads all of the log since it last opened. So it is
+//!   opened once more when it is closed, which leaves nothing to read, and sealed; and a mark beside it tells how far it has come.
 //! - Its batches are atomic across a crash because one log message covers them; values stay far below the size of its blob files,
 //!   which it never syncs.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::seal::Mark;
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use super::{mark, seal};
 use crate::data_dir::{DataDir, create_dir};
 use crate::limits::STORE_CACHE_BYTES;
 
@@ -51,10 +57,11 @@ pub enum OpenError {
 
 /// sled in a data directory, which it keeps locked.
 pub(super) struct SledStore {
-    // Fields drop in this order: sled must have written its last page before the lock goes.
+    // Fields drop in this order: sled must have written its last page before it is sealed, and be sealed before the lock goes.
     db: sled::Db,
     data_file: File,
-    directory: PathBuf,
+    mark: Mark,
+    closing: Closing,
     _data_dir: DataDir,
 }
 
@@ -62,37 +69,98 @@ impl SledStore {
     /// Opens or creates the store of a data directory.
     pub(super) fn open(data_dir: DataDir) -> Result<Self, OpenError> {
         let directory = data_dir.store_path();
-        create_dir(&directory).map_err(io_error(&directory))?;
+        if !directory.is_dir() {
+            create(&directory)?;
+            sync_path(data_dir.path())?;
+        }
         let path = directory.join("db");
         wait_for_predecessor(&path)?;
+        seal::break_open(&directory)?;
         delete_half_written_snapshots(&directory)?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
-        let db = sled::Config::new()
-            .path(&directory)
-            .cache_capacity(STORE_CACHE_BYTES)
-            .flush_every_ms(Some(500))
-            .open()
-            .map_err(|error| OpenError::Store(error.to_string()))?;
+        let db = open_sled(&directory, Some(500))?;
         db.flush().map_err(|error| OpenError::Store(error.to_string()))?;
         let data_file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(&path)
             .map_err(io_error(&path))?;
+        let mark = Mark::open(&directory)?;
+        let noted = mark.read().map_err(|error| OpenError::Corrupt(error.0))?;
         sync_tree(&directory)?;
-        sync_path(data_dir.path())?;
         Ok(Self {
             db,
             data_file,
-            directory,
+            mark,
+            closing: Closing {
+                directory,
+                writing: AtomicBool::new(false),
+                noted: AtomicU64::new(noted.unwrap_or(0)),
+            },
             _data_dir: data_dir,
         })
     }
 }
 
+/// Seals the store when its last handle is gone.
+struct Closing {
+    directory: PathBuf,
+    /// A batch was begun and is not durable: after a failure the disk need not hold what the kernel shows.
+    writing: AtomicBool,
+    noted: AtomicU64,
+}
+
+impl Closing {
+    fn seal(&self) -> Result<(), OpenError> {
+        let path = self.directory.join("db");
+        wait_for_predecessor(&path)?;
+        // Without its periodic flush it changes nothing.
+        let db = open_sled(&self.directory, None)?;
+        let stored = mark::stored(|key| get(&db, key))?;
+        drop(db);
+        wait_for_predecessor(&path)?;
+        // What was damaged while the store was open must not be sealed.
+        mark::refuse_loss(stored, self.noted.load(Ordering::Relaxed))?;
+        sync_tree(&self.directory)?;
+        seal::write(&self.directory)
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if self.writing.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.seal() {
+            tracing::error!(%error, "the store was closed, but cannot be sealed");
+        }
+    }
+}
+
+fn open_sled(directory: &Path, flush_every_ms: Option<u64>) -> Result<sled::Db, OpenError> {
+    let config = sled::Config::new()
+        .path(directory)
+        .cache_capacity(STORE_CACHE_BYTES)
+        .flush_every_ms(flush_every_ms);
+    unpanicking(|| config.open()).map_err(|error| OpenError::Store(error.to_string()))
+}
+
+/// Creates a store so that after a power cut it is there whole or not at all: sled does not open its own beginnings.
+fn create(directory: &Path) -> Result<(), OpenError> {
+    let unfinished = directory.with_extension("new");
+    if unfinished.is_dir() {
+        std::fs::remove_dir_all(&unfinished).map_err(io_error(&unfinished))?;
+    }
+    create_dir(&unfinished).map_err(io_error(&unfinished))?;
+    drop(open_sled(&unfinished, None)?);
+    wait_for_predecessor(&unfinished.join("db"))?;
+    sync_tree(&unfinished)?;
+    std::fs::rename(&unfinished, directory).map_err(io_error(directory))
+}
+
 impl Store for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.db.get(key).map_err(store_error)?.map(|value| value.to_vec()))
+        get(&self.db, key)
     }
 
     fn scan(
@@ -108,12 +176,13 @@ impl Store for SledStore {
         }
         let mut range = self.db.range(from..to);
         loop {
-            let next = match direction {
-                Direction::Up => range.next(),
-                Direction::Down => range.next_back(),
+            let next = unpanicking(|| match direction {
+                Direction::Up => range.next().transpose(),
+                Direction::Down => range.next_back().transpose(),
+            });
+            let Some((key, value)) = next.map_err(store_error)? else {
+                return Ok(());
             };
-            let Some(item) = next else { return Ok(()) };
-            let (key, value) = item.map_err(store_error)?;
             if visit(&key, &value) == Visit::Stop {
                 return Ok(());
             }
@@ -121,6 +190,7 @@ impl Store for SledStore {
     }
 
     fn apply(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.closing.writing.store(true, Ordering::Relaxed);
         let mut changes = sled::Batch::default();
         for (key, value) in batch.changes() {
             match value {
@@ -138,11 +208,22 @@ impl Store for SledStore {
         // reports them once for every open file.
         self.data_file
             .sync_data()
-            .map_err(|error| StoreError(format!("fdatasync failed: {error}")))
+            .map_err(|error| StoreError(format!("fdatasync failed: {error}")))?;
+        self.closing.writing.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn note(&self, group: u64) {
+        self.closing.noted.store(group, Ordering::Relaxed);
+        self.mark.write(group);
+    }
+
+    fn noted(&self) -> Result<Option<u64>, StoreError> {
+        self.mark.read()
     }
 
     fn free_bytes(&self) -> Option<u64> {
-        let stat = rustix::fs::statvfs(&self.directory).ok()?;
+        let stat = rustix::fs::statvfs(&self.closing.directory).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
@@ -151,11 +232,22 @@ impl Store for SledStore {
     }
 }
 
+fn get(db: &sled::Db, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let value = unpanicking(|| db.get(key)).map_err(store_error)?;
+    Ok(value.map(|value| value.to_vec()))
+}
+
+/// Makes an error of a panic: sled finds damage by assertions, here and there.
+fn unpanicking<T>(call: impl FnOnce() -> sled::Result<T>) -> sled::Result<T> {
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|_| Err(sled::Error::Unsupported("it panicked over damaged data".to_owned())))
+}
+
 fn store_error(error: sled::Error) -> StoreError {
     StoreError(error.to_string())
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { path, source }
 }
@@ -185,7 +277,7 @@ fn wait_for_predecessor(path: &Path) -> Result<(), OpenError> {
 }
 
 /// The paths in a directory.
-fn list(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
+pub(super) fn list(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
     let entries = std::fs::read_dir(directory).map_err(io_error(directory))?;
     entries
         .map(|entry| entry.map(|entry| entry.path()).map_err(io_error(directory)))
@@ -214,7 +306,7 @@ fn sync_tree(directory: &Path) -> Result<(), OpenError> {
     sync_path(directory)
 }
 
-fn sync_path(path: &Path) -> Result<(), OpenError> {
+pub(super) fn sync_path(path: &Path) -> Result<(), OpenError> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(io_error(path))

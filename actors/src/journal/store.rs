@@ -58,6 +58,15 @@ pub trait Store: Send + Sync + 'static {
     /// Nothing is known about what was applied since the last success, and trying again cannot tell either.
     fn sync(&self) -> Result<(), StoreError>;
 
+    /// Notes beside the data that everything up to this group is durable. That survives the death of the process; a power cut may lose it.
+    fn note(&self, group: u64);
+
+    /// What was noted last, or earlier if there was a power cut; `None` if nothing was.
+    ///
+    /// # Errors
+    /// The note could not be read, or is damaged.
+    fn noted(&self) -> Result<Option<u64>, StoreError>;
+
     /// Bytes that can still be written, if the store can tell.
     fn free_bytes(&self) -> Option<u64>;
 

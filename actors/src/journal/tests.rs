@@ -5,6 +5,7 @@ mod erasing;
 mod failing;
 mod folding;
 mod inspecting;
+mod marking;
 mod on_sled;
 mod recovering;
 mod writing;

@@ -11,6 +11,7 @@ use super::admission::Head;
 use super::chores::Chores;
 use super::group::{After, Group};
 use super::lease::{Append, AppendError, Completion, Lease};
+use super::mark;
 use super::recovery::{Cursor, RecoverJob, Task};
 use super::shared::Shared;
 use super::store::Store;
@@ -41,6 +42,8 @@ pub(super) struct Writer {
     pub(super) heads: HashMap<CustomerId, Head>,
     pub(super) group: Group,
     pub(super) chores: Chores,
+    /// The number of the last group that the store holds.
+    written: u64,
     /// Came when the group was full, so it opens the next one.
     held: Option<Entry>,
     on_failure: Option<OnFailure>,
@@ -60,7 +63,7 @@ impl Writer {
         shared: Arc<Shared>,
         store: Arc<dyn Store>,
         entries: Receiver<Entry>,
-        chores: Chores,
+        (chores, written): (Chores, u64),
         storage: StorageCheck,
         on_failure: OnFailure,
     ) -> Self {
@@ -71,6 +74,7 @@ impl Writer {
             heads: HashMap::new(),
             group: Group::new(),
             chores,
+            written,
             held: None,
             on_failure: Some(on_failure),
             storage,
@@ -188,10 +192,13 @@ impl Writer {
     fn make_durable(&mut self, store: &dyn Store) -> Result<(), String> {
         let begun = Instant::now();
         self.shared.applying(self.group.number);
+        self.written += 1;
+        mark::put(&mut self.group.batch, self.written);
         store.apply(&self.group.batch).map_err(|error| error.0)?;
         let applied = Instant::now();
         store.sync().map_err(|error| error.0)?;
         let (commit, sync) = (micros(begun.elapsed()), micros(applied.elapsed()));
+        store.note(self.written);
         self.shared.durable(self.group.number);
         let counters = &self.shared.counters;
         counters.groups.fetch_add(1, Ordering::Relaxed);

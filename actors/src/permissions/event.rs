@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActionPattern, AdminId, Capability, Effect, Expiry, OverrideId, PathPattern, Reason, RoleId};
+use super::{
+    ActionPattern, AdminId, Capability, Effect, Expiry, Override, OverrideId, PathPattern, Reason, Role, RoleId,
+};
 use crate::id::Jti;
 
 /// What happened.
@@ -62,6 +64,21 @@ pub struct NewOverride {
     pub created_by: Option<Jti>,
 }
 
+impl From<&Override> for NewOverride {
+    fn from(rule: &Override) -> Self {
+        Self {
+            id: rule.id,
+            admin_id: rule.admin_id.clone(),
+            path: rule.path.clone(),
+            action: rule.action.clone(),
+            effect: rule.effect,
+            reason: rule.reason.clone(),
+            expiry: rule.expiry,
+            created_by: rule.created_by,
+        }
+    }
+}
+
 /// All that a role is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoleContent {
@@ -74,6 +91,17 @@ pub struct RoleContent {
     pub description: Option<Box<str>>,
     /// What it permits.
     pub capabilities: Vec<Capability>,
+}
+
+impl From<&Role> for RoleContent {
+    fn from(role: &Role) -> Self {
+        Self {
+            id: role.id,
+            name: role.name.clone(),
+            description: role.description.clone(),
+            capabilities: role.capabilities.list().to_vec(),
+        }
+    }
 }
 
 const fn never() -> Expiry {

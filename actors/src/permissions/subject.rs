@@ -19,12 +19,19 @@ pub struct Subject {
     /// The one that is over first, first.
     by_expiry: Vec<Arc<Override>>,
     roles: Vec<RoleId>,
+    /// The event that assigned the roles.
+    assigned_by: u64,
 }
 
 impl Subject {
     /// The user's roles, as they were assigned.
     pub fn roles(&self) -> &[RoleId] {
         &self.roles
+    }
+
+    /// The number of the event that assigned the roles; 0 if none did.
+    pub(crate) const fn assigned_by(&self) -> u64 {
+        self.assigned_by
     }
 
     /// Overrides, expired ones among them.
@@ -106,7 +113,8 @@ impl Subject {
     }
 
     /// Replaces the user's roles and returns the earlier ones.
-    pub(crate) fn assign(&mut self, roles: Vec<RoleId>) -> Vec<RoleId> {
+    pub(crate) fn assign(&mut self, sequence: u64, roles: Vec<RoleId>) -> Vec<RoleId> {
+        self.assigned_by = if roles.is_empty() { 0 } else { sequence };
         std::mem::replace(&mut self.roles, roles)
     }
 }

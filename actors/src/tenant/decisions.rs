@@ -2,23 +2,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::rejection::StandingDecision;
 use super::tokens::{Details, Token};
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{EventId, Jti};
 use crate::limits::DECISIONS_KEPT_SECONDS;
 use crate::token::Decision;
 
 /// A decision that stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRecord {
     /// The token it was taken with.
     pub override_jti: Jti,
     /// What was decided.
     pub decision: Decision,
     /// Who decided, as the caller said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Box<str>>,
     /// Why, as the caller said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
     /// When.
     pub decided_at: UnixMillis,
@@ -77,6 +81,12 @@ impl Decisions {
         self.by_age.insert((record.decided_at, event_id.clone()));
         self.by_event.insert(event_id, record);
         true
+    }
+
+    /// When the oldest is forgotten.
+    pub(super) fn first_until(&self) -> Option<UnixSeconds> {
+        let (at, _) = self.by_age.first()?;
+        Some(at.plus_seconds(DECISIONS_KEPT_SECONDS).seconds())
     }
 
     /// Forgets up to `at_most` decisions that were kept long enough.

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::clock::UnixMillis;
+use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{EventId, Jti, KeyId};
 use crate::limits::{IDEMPOTENCY_RECORDS_MAX, IDEMPOTENCY_SECONDS};
 use crate::tenant::Rejection;
@@ -160,6 +160,23 @@ impl IdempotencyRecords {
         } = record;
         self.by_age.push_back((at, scope));
         self.by_scope.insert(scope, Kept { at, request, outcome });
+    }
+
+    /// The record of a key, with the moment of its call.
+    pub(super) fn get(&self, scope: &Digest) -> Option<(UnixMillis, IdempotencyRecord)> {
+        let kept = self.by_scope.get(scope)?;
+        let record = IdempotencyRecord {
+            scope: *scope,
+            request: kept.request,
+            outcome: kept.outcome.clone(),
+        };
+        Some((kept.at, record))
+    }
+
+    /// When the oldest is forgotten.
+    pub(super) fn first_until(&self) -> Option<UnixSeconds> {
+        let (at, _) = self.by_age.front()?;
+        Some(at.plus_seconds(IDEMPOTENCY_SECONDS).seconds())
     }
 
     /// Forgets up to `at_most` records that are over a day old.

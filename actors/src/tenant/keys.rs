@@ -1,12 +1,18 @@
 //! A tenant's signing keys: which one signs, which are published, and until when.
 
+use serde::{Deserialize, Serialize};
+
+use super::event::KeyMade;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::crypto::keys::PublicKey;
 use crate::id::KeyId;
+use crate::limits::KEYS_PER_TENANT_MAX;
 
 /// A signing key as its tenant remembers it. Its private part is in the vault.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SigningKeyRecord {
+    /// The number of the event that made it: its place in the order of keys.
+    pub sequence: u64,
     /// Its identifier.
     pub kid: KeyId,
     /// What verifiers need.
@@ -16,10 +22,13 @@ pub struct SigningKeyRecord {
     /// When it starts to sign; until then it is only published.
     pub signs_from: UnixMillis,
     /// When another key takes over from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signs_until: Option<UnixMillis>,
     /// The latest `exp` among the tokens it signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_expiry: Option<UnixSeconds>,
     /// Whether it was revoked, with every token it signed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoked: bool,
 }
 
@@ -76,12 +85,13 @@ impl Keys {
     }
 
     /// Adds a key.
-    pub(super) fn insert(&mut self, kid: KeyId, public: PublicKey, created_at: UnixMillis, signs_from: UnixMillis) {
+    pub(super) fn insert(&mut self, sequence: u64, made: &KeyMade, created_at: UnixMillis) {
         self.records.push(SigningKeyRecord {
-            kid,
-            public,
+            sequence,
+            kid: made.kid,
+            public: made.public,
             created_at,
-            signs_from,
+            signs_from: made.signs_from,
             signs_until: None,
             last_expiry: None,
             revoked: false,
@@ -135,6 +145,37 @@ impl Keys {
         if let Some(key) = self.get_mut(kid) {
             key.last_expiry = key.last_expiry.max(Some(expiry));
         }
+    }
+
+    /// Forgets keys that sign no more and whose last token expired at or before `expired_by`; returns them.
+    pub(super) fn purge(&mut self, expired_by: UnixSeconds) -> Vec<SigningKeyRecord> {
+        let is_over = |key: &SigningKeyRecord| {
+            let signs_no_more = key.signs_until.is_some_and(|until| until <= expired_by.millis());
+            signs_no_more && key.last_expiry.is_none_or(|expiry| expiry <= expired_by)
+        };
+        // Nearly always there is none, and this is asked every turn.
+        if !self.records.iter().any(is_over) {
+            return Vec::new();
+        }
+        let forgotten = self.records.extract_if(.., |key| is_over(key)).collect();
+        self.any_revoked = self.records.iter().any(|key| key.revoked);
+        forgotten
+    }
+
+    /// All of them, in the order in which they were made.
+    pub(super) fn records(&self) -> &[SigningKeyRecord] {
+        &self.records
+    }
+
+    /// Takes over what was kept of a key that was made after those that are here.
+    pub(super) fn restore(&mut self, record: SigningKeyRecord) {
+        self.any_revoked |= record.revoked;
+        self.records.push(record);
+    }
+
+    /// Whether there are as many as there may be.
+    pub fn is_full(&self) -> bool {
+        self.records.len() >= KEYS_PER_TENANT_MAX
     }
 
     fn get_mut(&mut self, kid: KeyId) -> Option<&mut SigningKeyRecord> {

@@ -90,6 +90,11 @@ impl Permissions {
             .filter_map(|(_, id)| self.overrides.get(id))
     }
 
+    /// The override of this identifier, however long ago it expired.
+    pub(super) fn kept(&self, id: OverrideId) -> Option<&Arc<Override>> {
+        self.overrides.get(&id)
+    }
+
     /// Adds an event.
     ///
     /// # Errors
@@ -111,13 +116,19 @@ impl Permissions {
                 Ok(())
             }
             PermissionEvent::RolesAssigned { admin_id, roles } => {
-                self.assign(admin_id, roles);
+                self.assign(sequence, admin_id, roles);
                 Ok(())
             }
         }
     }
 
-    fn create(&mut self, sequence: u64, created_at: UnixMillis, new: NewOverride) -> Result<(), &'static str> {
+    /// Adds an override.
+    pub(super) fn create(
+        &mut self,
+        sequence: u64,
+        created_at: UnixMillis,
+        new: NewOverride,
+    ) -> Result<(), &'static str> {
         let NewOverride {
             id,
             admin_id,
@@ -164,7 +175,8 @@ impl Permissions {
         Ok(())
     }
 
-    fn set_role(
+    /// Adds a role, or what a changed one has become.
+    pub(super) fn set_role(
         &mut self,
         created_at: UnixMillis,
         updated_at: UnixMillis,
@@ -191,12 +203,13 @@ impl Permissions {
         Ok(())
     }
 
-    fn assign(&mut self, admin_id: AdminId, roles: Vec<RoleId>) {
+    /// Replaces a user's roles.
+    pub(super) fn assign(&mut self, sequence: u64, admin_id: AdminId, roles: Vec<RoleId>) {
         for id in &roles {
             *self.holders.entry(*id).or_default() += 1;
         }
         let subject = self.subjects.entry(admin_id.clone()).or_default();
-        let earlier = subject.assign(roles);
+        let earlier = subject.assign(sequence, roles);
         if subject.is_empty() {
             self.subjects.remove(&admin_id);
         }

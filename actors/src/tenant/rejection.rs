@@ -2,6 +2,7 @@
 
 use crate::clock::UnixMillis;
 use crate::id::{EventId, Jti, KeyId};
+use crate::limits::KEYS_PER_TENANT_MAX;
 use crate::permissions::PermissionRejection;
 use crate::rbac::{InvalidPolicy, NarrowError};
 use crate::token::{Decision, Scope, TokenKind};
@@ -105,6 +106,9 @@ pub enum Rejection {
         /// That many.
         max: usize,
     },
+    /// The customer has as many signing keys as it may.
+    #[error("the customer has as many signing keys as one customer may have, {KEYS_PER_TENANT_MAX}")]
+    KeyLimit,
     /// The customer is suspended.
     #[error("the customer is suspended")]
     CustomerSuspended,

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
+
 use super::tokens::Token;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{AgentId, Jti, KeyId};
 use crate::token::TokenKind;
 
 /// What a revocation is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Target {
     /// One token; with `cascade`, everything derived from it as well.
     Token {
@@ -26,7 +29,7 @@ pub enum Target {
 }
 
 /// One revocation, as the feed tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
     /// Its place in the feed: the journal's sequence number.
     pub sequence: u64,
@@ -35,7 +38,10 @@ pub struct Revocation {
     /// When.
     pub at: UnixMillis,
     /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
+    /// The last second in which it kills anything that has not expired.
+    pub relevant_until: UnixSeconds,
 }
 
 /// A tenant's revocations, for as long as they kill anything that has not expired.
@@ -77,15 +83,13 @@ impl Revocations {
         self.issued_before.is_some_and(|(covered, _)| before <= covered)
     }
 
-    /// Adds a revocation that matters until `relevant_until`, when the last token that it kills has expired.
-    pub(super) fn insert(&mut self, revocation: Revocation, relevant_until: Option<UnixSeconds>) {
+    /// Adds a revocation to the feed, and its mark where it has one here.
+    pub(super) fn insert(&mut self, revocation: Revocation) {
         let sequence = revocation.sequence;
-        let until = match &revocation.target {
-            // Not from before it happened: a key may have been stolen that signed nothing here.
-            Target::Token { .. } | Target::Key(_) => relevant_until.unwrap_or_default().max(revocation.at.seconds()),
+        match &revocation.target {
+            Target::Token { .. } | Target::Key(_) => {}
             Target::Agent(agent_id) => {
                 self.agents.insert(agent_id.clone(), sequence);
-                longest_from(revocation.at, TokenKind::Agent)
             }
             Target::IssuedBefore(before) => {
                 // The latest covers all earlier ones, so a follower needs no other.
@@ -95,11 +99,15 @@ impl Revocations {
                     self.feed.remove(&earlier);
                 }
                 self.issued_before = Some((*before, sequence));
-                longest_from(revocation.at, TokenKind::App)
             }
-        };
-        self.by_expiry.insert((until, sequence));
+        }
+        self.by_expiry.insert((revocation.relevant_until, sequence));
         self.feed.insert(sequence, revocation);
+    }
+
+    /// Nothing is left here that was relevant until this second or an earlier one.
+    pub(super) fn first_until(&self) -> Option<UnixSeconds> {
+        self.by_expiry.first().map(|(until, _)| *until)
     }
 
     /// Forgets up to `at_most` revocations of which nothing was left to kill at `expired_by`.
@@ -119,6 +127,19 @@ impl Revocations {
                 Some(Target::IssuedBefore(_)) => self.issued_before = None,
                 _ => {}
             }
+        }
+    }
+}
+
+impl Target {
+    /// The last second in which such a revocation, made at `at`, kills anything that has not expired. `last_expiry` is that of the
+    /// token, or of the last token that the key signed.
+    pub(super) fn relevant_until(&self, at: UnixMillis, last_expiry: Option<UnixSeconds>) -> UnixSeconds {
+        match self {
+            // Not from before it happened: a key may have been stolen that signed nothing here.
+            Self::Token { .. } | Self::Key(_) => last_expiry.unwrap_or_default().max(at.seconds()),
+            Self::Agent(_) => longest_from(at, TokenKind::Agent),
+            Self::IssuedBefore(_) => longest_from(at, TokenKind::App),
         }
     }
 }

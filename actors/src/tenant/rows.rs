@@ -1,6 +1,7 @@
 //! Facts that are overwritten in place instead of being told as events, because they change too often for a log.
 
-use crate::id::Jti;
+use super::vault::VaultChange;
+use crate::id::{Jti, KeyId};
 use crate::journal::{SideChange, Space};
 
 /// First byte of the key of a session's row; the token's identifier follows.
@@ -18,6 +19,8 @@ pub enum RowChange {
     },
     /// A session is gone.
     SessionForgotten(Jti),
+    /// A signing key is gone, and its private part with it.
+    KeyForgotten(KeyId),
 }
 
 impl RowChange {
@@ -26,6 +29,7 @@ impl RowChange {
         let (jti, value) = match self {
             Self::SessionUsed { jti, used } => (jti, Some(used.to_be_bytes().to_vec())),
             Self::SessionForgotten(jti) => (jti, None),
+            Self::KeyForgotten(kid) => return VaultChange::EraseSigningKey(*kid).row(),
         };
         let key = [&[SESSION_USED], jti.as_bytes().as_slice()].concat();
         SideChange {
@@ -39,7 +43,7 @@ impl RowChange {
     pub(crate) const fn forgotten(&self) -> Option<Self> {
         match self {
             Self::SessionUsed { jti, .. } => Some(Self::SessionForgotten(*jti)),
-            Self::SessionForgotten(_) => None,
+            Self::SessionForgotten(_) | Self::KeyForgotten(_) => None,
         }
     }
 

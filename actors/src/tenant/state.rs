@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::decisions::{DecisionRecord, Decisions};
-use super::event::{Event, KeyMade, Mint, MintDetails, Recorded};
+use super::event::{Event, Mint, MintDetails, Recorded};
+use super::folding::Folding;
 use super::idempotency::IdempotencyRecords;
 use super::keys::{Keys, SigningKeyRecord};
 use super::permissions::Permissions;
@@ -11,7 +12,7 @@ use super::rejection::Rejection;
 use super::revocations::{Revocation, Revocations, Target};
 use super::rows::RowChange;
 use super::tokens::{AgentDetails, Details, NewToken, Revoked, Token, Tokens};
-use super::vault::Vault;
+use super::vault::{Vault, VaultChange};
 use crate::clock::UnixMillis;
 use crate::crypto::sealed::SealedKey;
 use crate::id::{CustomerId, Jti};
@@ -52,6 +53,8 @@ pub struct State {
     pub decisions: Decisions,
     /// Whether the customer is suspended.
     pub suspended: bool,
+    /// How far all this stands in rows.
+    pub folding: Folding,
 }
 
 impl State {
@@ -69,6 +72,7 @@ impl State {
             revocations: Revocations::default(),
             decisions: Decisions::default(),
             suspended: false,
+            folding: Folding::default(),
         }
     }
 
@@ -96,12 +100,13 @@ impl State {
         if sequence != self.sequence + 1 {
             return Err(inconsistent("it does not follow the last one"));
         }
+        self.note_unfolded(&recorded);
         let Recorded { at, event, idempotency } = recorded;
         match event {
-            Event::SigningKeyCreated(made) => self.add_key(&made, at),
+            Event::SigningKeyCreated(made) => self.keys.insert(sequence, &made, at),
             Event::SigningKeyRotated { previous, new } => {
                 self.keys.retire(previous, new.signs_from);
-                self.add_key(&new, at);
+                self.keys.insert(sequence, &new, at);
             }
             Event::SigningKeyPromoted { previous, kid } => {
                 self.keys.retire(previous, at);
@@ -159,11 +164,27 @@ impl State {
         Ok(())
     }
 
+    /// The state's time is `now` from here on, if it is not later already.
+    pub(super) fn advance_to(&mut self, now: UnixMillis) {
+        self.last_at = self.last_at.max(now);
+    }
+
+    /// The time of the last event or fold.
+    pub(super) const fn last_at(&self) -> UnixMillis {
+        self.last_at
+    }
+
+    /// Where a fold left the state.
+    pub(super) const fn restore_moment(&mut self, sequence: u64, at: UnixMillis) {
+        self.sequence = sequence;
+        self.last_at = at;
+    }
+
     /// Overwrites a fact that is kept in a row of its own. `false` if there is nothing here that it is about.
     pub fn apply_row(&mut self, change: &RowChange) -> bool {
         match *change {
             RowChange::SessionUsed { jti, used } => self.tokens.note_used(jti, used),
-            RowChange::SessionForgotten(_) => true,
+            RowChange::SessionForgotten(_) | RowChange::KeyForgotten(_) => true,
         }
     }
 
@@ -173,11 +194,14 @@ impl State {
         self.idempotency.purge(now, at_most);
         self.decisions.purge(now, at_most);
         self.revocations.purge(expired_by, at_most);
-        self.tokens
-            .purge(expired_by, at_most)
-            .into_iter()
-            .map(RowChange::SessionForgotten)
-            .collect()
+        let sessions = self.tokens.purge(expired_by, at_most).into_iter();
+        let mut garbage: Vec<_> = sessions.map(RowChange::SessionForgotten).collect();
+        for key in self.keys.purge(expired_by) {
+            self.vault.apply(VaultChange::EraseSigningKey(key.kid));
+            self.folding.note_forgotten_key(&key);
+            garbage.push(RowChange::KeyForgotten(key.kid));
+        }
+        garbage
     }
 
     /// The key that signs now, with its sealed private part.
@@ -262,7 +286,7 @@ impl State {
         at: UnixMillis,
         reason: Option<Box<str>>,
     ) -> Result<(), &'static str> {
-        let relevant_until = match &target {
+        let last_expiry = match &target {
             Target::Token { jti, cascade } => {
                 let revoked = if *cascade { Revoked::Cascade } else { Revoked::Alone };
                 if !self.tokens.revoke(*jti, revoked) {
@@ -278,23 +302,18 @@ impl State {
             }
             Target::Agent(_) | Target::IssuedBefore(_) => None,
         };
-        self.revocations.insert(
-            Revocation {
-                sequence,
-                target,
-                at,
-                reason,
-            },
-            relevant_until,
-        );
+        self.revocations.insert(Revocation {
+            sequence,
+            relevant_until: target.relevant_until(at, last_expiry),
+            target,
+            at,
+            reason,
+        });
         Ok(())
     }
 
-    fn add_key(&mut self, made: &KeyMade, at: UnixMillis) {
-        self.keys.insert(made.kid, made.public, at, made.signs_from);
-    }
-
-    fn add_token(&mut self, sequence: u64, mint: Mint) -> Result<(), &'static str> {
+    /// Adds a token whose parent is here.
+    pub(super) fn add_token(&mut self, sequence: u64, mint: Mint) -> Result<(), &'static str> {
         let Mint {
             jti,
             parent,

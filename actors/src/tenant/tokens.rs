@@ -222,6 +222,11 @@ impl Tokens {
         true
     }
 
+    /// When the first of them expires.
+    pub(super) fn first_until(&self) -> Option<UnixSeconds> {
+        self.by_expiry.first().map(|(expires_at, ..)| *expires_at)
+    }
+
     /// Removes up to `at_most` of the tokens that expired at or before `expired_by`, and returns the sessions among them that have
     /// counted: each has a row of its own.
     pub fn purge(&mut self, expired_by: UnixSeconds, at_most: usize) -> Vec<Jti> {

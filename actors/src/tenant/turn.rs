@@ -4,13 +4,17 @@
 //! on is durable: grants, refusals and reads alike.
 
 mod aside;
+mod tidying;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub(crate) use tidying::TidyJob;
 use tokio::sync::oneshot;
 
 use super::event::{Event, Recorded};
+use super::folding::Fold;
 use super::idempotency::{Idempotency, IdempotencyRecord};
 use super::notes::NoteMeter;
 use super::origin::Origin;
@@ -34,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) watch: ClockWatch,
     pub(crate) rules: Rules,
+    pub(crate) fold_events: usize,
     pub(crate) feed: Arc<FeedWaiters>,
     pub(crate) counters: Arc<Counters>,
 }
@@ -143,11 +148,18 @@ pub(crate) struct Tenant {
     notes: NoteMeter,
     /// Rows that nobody needs any more; they go with the next append.
     garbage: Vec<RowChange>,
+    /// Folds that the recovery left to be written.
+    folds: VecDeque<Fold>,
 }
 
 impl Tenant {
     pub(crate) fn new(restored: Restored, shared: Arc<Shared>) -> Self {
-        let Restored { state, lease, garbage } = restored;
+        let Restored {
+            state,
+            lease,
+            garbage,
+            folds,
+        } = restored;
         Self {
             state: *state,
             lease,
@@ -156,6 +168,7 @@ impl Tenant {
             progress: Arc::default(),
             notes: NoteMeter::default(),
             garbage,
+            folds,
         }
     }
 
@@ -177,9 +190,7 @@ impl Tenant {
     /// # Errors
     /// [`Fault`] if the tenant's memory is of no use any more.
     fn turn<C: Command>(&mut self, call: Call<C>, pending: Pending<C::Reply>) -> Result<(), Fault> {
-        if self.progress.refused.load(Ordering::Acquire) {
-            return Err(Fault("the journal refused an append".to_owned()));
-        }
+        self.check_lease()?;
         let now = self.state.now(self.shared.clock.now());
         self.forget(now, PURGED_PER_TURN_MAX);
         let Call {
@@ -213,7 +224,17 @@ impl Tenant {
                 self.record(decided, origin, pending)?;
             }
         }
-        self.purge_overrides(now)
+        self.purge_overrides(now)?;
+        self.fold_if_due(now)
+    }
+
+    /// # Errors
+    /// [`Fault`] if something that memory has is not in the journal.
+    fn check_lease(&self) -> Result<(), Fault> {
+        if self.progress.refused.load(Ordering::Acquire) {
+            return Err(Fault("the journal refused an append".to_owned()));
+        }
+        Ok(())
     }
 
     /// Forgets what nobody needs any more, unless the clock that says so cannot be trusted.
@@ -258,6 +279,7 @@ impl Tenant {
                 first_sequence,
                 Events::new(),
                 Vec::new(),
+                None,
                 move |outcome| match outcome {
                     Ok(()) => pending.complete(result),
                     Err(AppendError::Refused(_)) => pending.complete(Err(Failure::Interrupted)),
@@ -313,7 +335,7 @@ impl Tenant {
         let shared = (!revoked.is_empty()).then(|| Arc::clone(&self.shared));
         let customer = self.state.customer();
         pending.appended = true;
-        self.append(first_sequence, encoded, side, move |outcome| {
+        self.append(first_sequence, encoded, side, None, move |outcome| {
             if let (Ok(()), Some(shared)) = (outcome, shared) {
                 revoked.into_iter().for_each(|kind| shared.counters.revoked(kind));
                 shared.feed.wake(customer);
@@ -341,8 +363,11 @@ impl Tenant {
                 event,
                 idempotency: records.next().flatten(),
             };
-            let written = encoded.push_with(|bytes| serde_json::to_writer(bytes, &recorded));
-            written.map_err(|error| Fault(error.to_string()))?;
+            let written = encoded.push_with(|bytes| {
+                let before = bytes.len();
+                serde_json::to_writer(&mut *bytes, &recorded).map(|()| bytes.len() - before)
+            })?;
+            self.state.note_unfolded_bytes(written);
             let sequence = self.state.sequence() + 1;
             self.state
                 .apply(sequence, recorded)
@@ -356,6 +381,7 @@ impl Tenant {
         first_sequence: u64,
         events: Events,
         side: Vec<SideChange>,
+        fold_up_to: Option<u64>,
         done: impl FnOnce(Result<(), AppendError>) + Send + 'static,
     ) {
         self.appended += 1;
@@ -376,7 +402,7 @@ impl Tenant {
             first_sequence,
             events,
             side,
-            fold_up_to: None,
+            fold_up_to,
             done,
         });
     }

@@ -7,11 +7,15 @@
 )]
 
 mod clock;
+mod damage;
 mod faults;
+mod faulty_model;
+mod growth;
 mod later;
 mod lifecycle;
 mod model;
 mod narrowing;
+mod secrets;
 mod support;
 
 use std::time::Duration;

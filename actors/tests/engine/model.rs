@@ -8,7 +8,7 @@ use countersign_actors::commands::{
     BearerParent, DecideEvent, ListRevocations, MintAgent, MintBearer, MintCommand, MintOverride, MintSession,
     MintSubagent, RevokeMany, RevokeToken, Selector, SessionParent, SetSuspended,
 };
-use countersign_actors::engine::{Engine, Minted, NewApp};
+use countersign_actors::engine::{Engine, EngineOptions, Minted, NewApp};
 use countersign_actors::error::Failure;
 use countersign_actors::id::{AgentId, CustomerId, EventId, Jti, KeyId, Name, SessionId};
 use countersign_actors::rbac::PolicyRequest;
@@ -29,6 +29,13 @@ const WORKERS: &[TokenKind] = &[TokenKind::Agent, TokenKind::Subagent];
 
 fn agent_id(agent: usize) -> AgentId {
     AgentId::parse(AGENTS[agent]).expect("an id")
+}
+
+/// Everything that happens seldom otherwise happens often.
+fn small(options: &mut EngineOptions) {
+    options.idle_tenant_seconds = 0;
+    options.shards = 1;
+    options.fold_events = 5;
 }
 
 /// One step of a history. Numbers pick among what is there.
@@ -253,10 +260,7 @@ struct Run {
 
 impl Run {
     async fn new() -> Self {
-        let fixture = Fixture::with(|options| {
-            options.idle_tenant_seconds = 0;
-            options.shards = 1;
-        });
+        let fixture = Fixture::with(small);
         let customer = customer(&fixture.engine).await;
         let mut run = Self {
             fixture,
@@ -385,7 +389,7 @@ impl Run {
             }
             Step::RevokeKey { key } => {
                 let kid = self.model.keys[key % self.model.keys.len()];
-                self.revoke_many(Selector::Key(kid)).await;
+                self.revoke_key(kid).await;
                 if self.model.active == Some(kid) {
                     self.model.active = self.model.waiting.take().map(|(kid, _)| kid);
                 }
@@ -409,13 +413,7 @@ impl Run {
             }
             Step::Follow => self.follower.follow(&self.fixture.engine, self.customer).await,
             Step::Restart => {
-                self.fixture = self
-                    .fixture
-                    .restart_with(|options| {
-                        options.idle_tenant_seconds = 0;
-                        options.shards = 1;
-                    })
-                    .await;
+                self.fixture = self.fixture.restart_with(small).await;
             }
             Step::Passivate => {
                 for _ in 0..3 {
@@ -525,6 +523,23 @@ impl Run {
             None,
             Some(event),
         );
+    }
+
+    /// The key may be forgotten once nothing that it signed is readable.
+    async fn revoke_key(&self, kid: KeyId) {
+        let command = RevokeMany {
+            selector: Selector::Key(kid),
+            reason: None,
+        };
+        let result = self.engine().revoke_many(self.customer, call(command)).await;
+        if let Err(Failure::Rejected(Rejection::KeyNotFound)) = result {
+            let is_waiting = self.model.waiting.is_some_and(|(waiting, _)| waiting == kid);
+            let mut signed = self.model.tokens.iter().filter(|token| token.kid == kid);
+            assert!(self.model.active != Some(kid) && !is_waiting);
+            assert!(signed.all(|token| token.expires_at + 3_600 <= self.now()));
+        } else {
+            result.expect("revoked");
+        }
     }
 
     async fn revoke_many(&self, selector: Selector) {

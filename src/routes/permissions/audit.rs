@@ -4,6 +4,7 @@ use actix_web::web::{Bytes, Data, block};
 use actix_web::{HttpRequest, HttpResponse};
 use countersign_actors::engine::{AuditCursor, AuditQuery, AuditSlice, Engine};
 use countersign_actors::id::CustomerId;
+use countersign_actors::limits::{PAGE_DEFAULT, PAGE_MAX};
 use countersign_actors::permissions::audit::Kind;
 use countersign_actors::token::Scope;
 use futures_util::stream::try_unfold;
@@ -14,11 +15,6 @@ use crate::error::ApiError;
 use crate::extract::{Fields, Form};
 use crate::rate_limit::Class;
 use crate::wire::permissions::{AuditAnswer, AuditEntryAnswer, success};
-
-/// Entries of a page for which no limit is asked.
-const PAGE_DEFAULT: usize = 50;
-/// Entries of a page.
-const PAGE_MAX: usize = 200;
 
 async fn admit(request: &HttpRequest, app: &App) -> Result<ApiKey, ApiError> {
     ApiKey::admit(request, app, Class::Audit, Some(Scope::PermissionsAudit)).await

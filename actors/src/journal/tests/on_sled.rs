@@ -120,3 +120,112 @@ fn a_store_written_by_another_format_is_refused() {
     let opened = Journal::open(lock(dir.path()), JournalOptions::default());
     assert!(matches!(opened, Err(OpenError::Format { found: 9, expected: 1 })));
 }
+
+/// A store with something in it, closed.
+fn closed(dir: &std::path::Path) {
+    let (journal, threads) = open(dir);
+    let (lease, recovered) = recover(&journal, customer(1));
+    let next = recovered.events.len() as u64 + 1;
+    assert_eq!(append(&journal, &lease, next, &[b"e"]).recv().unwrap(), Ok(()));
+    threads.shutdown();
+}
+
+fn refusal(dir: &std::path::Path) -> String {
+    match Journal::open(lock(dir), JournalOptions::default()) {
+        Err(OpenError::Corrupt(what)) => what,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_closed_store_is_sealed_and_an_open_one_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let seal = dir.path().join("store/seal");
+    for _ in 0..3 {
+        closed(dir.path());
+        assert!(seal.exists());
+    }
+    let (_journal, threads) = open(dir.path());
+    assert!(!seal.exists());
+    threads.shutdown();
+    let looked_into = StoppedJournal::open(lock(dir.path())).unwrap();
+    assert!(!seal.exists());
+    drop(looked_into);
+    assert!(seal.exists());
+}
+
+#[test]
+fn a_sealed_store_whose_files_have_changed_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path());
+    let store = dir.path().join("store");
+    let snapshot = list(&store).into_iter().find(|name| name.starts_with("snap.")).unwrap();
+    for (name, told) in [
+        ("db", "`db` is not as it was when the store was closed"),
+        ("conf", "`conf` is not as it was"),
+        (&snapshot, "snap."),
+        ("seal", "the seal itself is damaged"),
+    ] {
+        let path = store.join(name);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 2]).unwrap();
+        for _ in 0..2 {
+            let said = refusal(dir.path());
+            assert!(said.contains(told) && said.contains("store/seal"), "{said}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        if name != "seal" {
+            assert!(refusal(dir.path()).contains("cannot be read"), "{name}");
+        }
+        std::fs::write(&path, whole).unwrap();
+    }
+    closed(dir.path());
+}
+
+fn list(directory: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_damaged_mark_is_refused_and_an_empty_one_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path());
+    let mark = dir.path().join("store/mark");
+    let whole = std::fs::read(&mark).unwrap();
+    let mut damaged = whole.clone();
+    damaged[0] ^= 1;
+    std::fs::write(&mark, damaged).unwrap();
+    assert!(refusal(dir.path()).contains("the mark is damaged"));
+    // What a power cut can leave of a file that was never synced.
+    for nothing in [Vec::new(), vec![0; whole.len()]] {
+        std::fs::write(&mark, nothing).unwrap();
+        closed(dir.path());
+    }
+}
+
+#[test]
+fn a_store_that_failed_is_not_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path());
+    let store = SledStore::open(lock(dir.path())).unwrap();
+    let mut batch = WriteBatch::default();
+    record::put_sealed(&mut batch, b"z", b"never synced");
+    store.apply(&batch).unwrap();
+    drop(store);
+    assert!(!dir.path().join("store/seal").exists());
+    closed(dir.path());
+}
+
+#[test]
+fn a_store_whose_making_was_cut_short_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let unfinished = dir.path().join("store.new");
+    std::fs::create_dir(&unfinished).unwrap();
+    // sled takes this for a store of another program.
+    std::fs::write(unfinished.join("conf"), [0; 30]).unwrap();
+    closed(dir.path());
+    assert!(!unfinished.exists());
+}

@@ -326,7 +326,8 @@ fn corruption(setup: &Setup) -> String {
 fn any_lost_or_damaged_key_but_a_whole_tail_or_row_is_noticed() {
     let clean = stored_tenant().store.contents();
     for (key, value) in &clean {
-        if key.first() == Some(&b'f') {
+        // The rows of no tenant are looked at when the journal opens.
+        if matches!(key.first(), Some(b'f' | b'g')) {
             continue;
         }
         let setup = stored_tenant();

@@ -7,6 +7,7 @@ use crate::commands::{Caller, Command, Moment};
 use crate::journal::Events;
 use crate::permissions::audit;
 use crate::tenant::audit::AuditDraft;
+use crate::tenant::folding::Fold;
 
 impl Tenant {
     /// Writes what the audit may say of an answer that changed nothing. Nobody waits for it, and there is never too much of it.
@@ -32,7 +33,7 @@ impl Tenant {
         }
         let next_sequence = self.state.sequence() + 1;
         let side = origin.audit_rows(notes, next_sequence)?;
-        self.append(next_sequence, Events::new(), side, |_| {});
+        self.append(next_sequence, Events::new(), side, None, |_| {});
         Ok(())
     }
 
@@ -59,7 +60,28 @@ impl Tenant {
         let first_sequence = self.state.sequence() + 1;
         let encoded = self.apply_all(decided.events, Vec::new(), now)?;
         let side = origin.audit_rows(decided.audit, first_sequence)?;
-        self.append(first_sequence, encoded, side, |_| {});
+        self.append(first_sequence, encoded, side, None, |_| {});
         Ok(())
+    }
+
+    /// Folds if enough has happened: part of a turn, after its answer. While space is low nothing happens that could be folded.
+    pub(super) fn fold_if_due(&mut self, now: UnixMillis) -> Result<(), Fault> {
+        if (self.folds.is_empty() && !self.state.is_fold_due(self.shared.fold_events))
+            || self.shared.journal.is_storage_low()
+        {
+            return Ok(());
+        }
+        let fold = self.next_fold(now)?;
+        let next_sequence = self.state.sequence() + 1;
+        self.append(next_sequence, Events::new(), fold.rows, Some(fold.up_to), |_| {});
+        Ok(())
+    }
+
+    /// What is to be written to fold: what a recovery of a long log left to be written first, step by step.
+    pub(super) fn next_fold(&mut self, now: UnixMillis) -> Result<Fold, Fault> {
+        match self.folds.pop_front() {
+            Some(fold) => Ok(fold),
+            None => Ok(self.state.fold(now, !self.shared.watch.has_jumped())?),
+        }
     }
 }

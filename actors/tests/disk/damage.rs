@@ -1,0 +1,160 @@
+//! The store's files are damaged while nobody works on them: bits flip, parts become zero, ends are cut off, old files come back.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::journal::{Syncing, TENANTS, Wrong, holds, work};
+use crate::support::{Random, copy, directory, fresh_seed, setting};
+
+const ROUNDS: u64 = 400;
+const EVENTS: u64 = 120;
+const CHILD: &str = "COUNTERSIGN_DAMAGE_CHILD";
+
+/// Files of a store with something in them, but for those of ours beside it.
+fn files(store: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = paths
+        .filter(|path| path.is_file() && fs::metadata(path).unwrap().len() > 0)
+        .filter(|path| !path.ends_with("seal") && !path.ends_with("mark"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Damages one of the files, mostly the one that holds the data, and says how.
+fn damage(directory: &Path, random: &mut Random) -> String {
+    let store = directory.join("store");
+    let mut file = store.join("db");
+    if random.one_in(4) {
+        let files = files(&store);
+        file = files[random.next() as usize % files.len()].clone();
+    }
+    let mut content = fs::read(&file).unwrap();
+    let length = content.len();
+    let at = random.next() as usize % length;
+    let what = match random.below(4) {
+        0 => {
+            content.truncate(at);
+            "cut off".to_owned()
+        }
+        1 => {
+            let end = length.min(at + 1 + random.below(4_096) as usize);
+            content[at..end].fill(0);
+            format!("zero up to {end}")
+        }
+        _ => {
+            let bit = random.below(8);
+            content[at] ^= 1 << bit;
+            format!("bit {bit} flipped")
+        }
+    };
+    fs::write(&file, content).unwrap();
+    format!("{} at {at} of {length}: {what}", file.display())
+}
+
+/// How many damaged copies held everything, and how many said that they do not; what else they came to.
+struct Verdicts {
+    right: u64,
+    told: u64,
+    untold: Vec<String>,
+}
+
+fn damaged(base: &Path, acknowledged: u64) -> Verdicts {
+    let (seed, rounds) = (
+        fresh_seed("COUNTERSIGN_DAMAGE_SEED"),
+        setting("COUNTERSIGN_DAMAGE_ROUNDS").unwrap_or(ROUNDS),
+    );
+    println!("COUNTERSIGN_DAMAGE_SEED={seed} COUNTERSIGN_DAMAGE_ROUNDS={rounds}");
+    let mut verdicts = Verdicts {
+        right: 0,
+        told: 0,
+        untold: Vec::new(),
+    };
+    for round in 0..rounds {
+        let target = directory();
+        copy(base, target.path());
+        let what = damage(target.path(), &mut Random::of(seed, round));
+        match catch_unwind(AssertUnwindSafe(|| {
+            holds(target.path(), &[acknowledged; TENANTS as usize])
+        })) {
+            Ok(Ok(_)) => verdicts.right += 1,
+            Ok(Err(Wrong::Told(_))) => verdicts.told += 1,
+            Ok(Err(wrong)) => verdicts.untold.push(format!("{what}: {wrong:?}")),
+            Err(_) => verdicts.untold.push(format!("{what}: it panicked")),
+        }
+    }
+    println!(
+        "{} right, {} told of the damage, {} did not",
+        verdicts.right,
+        verdicts.told,
+        verdicts.untold.len()
+    );
+    verdicts
+}
+
+#[test]
+fn a_store_that_was_closed_and_is_damaged_is_right_or_says_so() {
+    let base = directory();
+    for _ in 0..3 {
+        work(base.path(), Syncing::AsItShould, EVENTS).shutdown();
+    }
+    let verdicts = damaged(base.path(), 3 * EVENTS);
+    assert!(verdicts.untold.is_empty(), "{:#?}", verdicts.untold);
+    assert!(verdicts.right > 0 && verdicts.told > 0);
+}
+
+/// Not a test of its own: the child that is killed. Without its variable there is nothing to do.
+#[test]
+fn child_is_killed() {
+    if let Some(directory) = std::env::var_os(CHILD) {
+        let _threads = work(directory.as_ref(), Syncing::AsItShould, EVENTS);
+        println!("killed here");
+        // As a kill: nothing is dropped.
+        std::process::abort();
+    }
+}
+
+fn work_and_die(directory: &Path) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["damage::child_is_killed", "--exact", "--nocapture"])
+        .env(CHILD, directory)
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("killed here"), "{told}");
+}
+
+/// The limit of what can be noticed: a store drops what it cannot read of what was written since it was opened, and a row that no
+/// sequence counts, such as an entry of the audit, is not missed when others came after it.
+#[test]
+fn a_store_that_was_killed_and_is_damaged_loses_no_event_untold() {
+    let base = directory();
+    work_and_die(base.path());
+    let verdicts = damaged(base.path(), EVENTS);
+    let events: Vec<&String> = verdicts.untold.iter().filter(|what| !what.contains("Rows(")).collect();
+    assert!(events.is_empty(), "{events:#?}");
+    assert!(verdicts.right > 0 && verdicts.told > 0);
+}
+
+#[test]
+fn an_older_state_of_the_store_is_refused() {
+    let base = directory();
+    work(base.path(), Syncing::AsItShould, 5).shutdown();
+    let older = directory();
+    copy(base.path(), older.path());
+    work_and_die(base.path());
+    for path in files(&base.path().join("store")) {
+        fs::remove_file(path).unwrap();
+    }
+    for path in files(&older.path().join("store")) {
+        fs::copy(&path, base.path().join("store").join(path.file_name().unwrap())).unwrap();
+    }
+    match holds(base.path(), &[5; TENANTS as usize]) {
+        Err(Wrong::Told(what)) => assert!(what.contains("its end is lost"), "{what}"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,192 @@
+//! A child process works on the real journal while its system calls are recorded. From the recording disks are made as a power cut at
+//! some point can leave them, and the journal opens each of them: whatever was acknowledged before is there.
+//!
+//! It needs `strace`, and fails without. `COUNTERSIGN_POWER_CUT=skip` leaves it out.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::journal::{Acknowledged, Syncing, TENANTS, Wrong, holds, note, work};
+use crate::recorded::Disk;
+use crate::support::{Random, copy, directory, fresh_seed, setting};
+use crate::trace::{CALLS, Call, STRING_BYTES_MAX, parse};
+
+const CHILD: &str = "COUNTERSIGN_POWER_CUT_CHILD";
+const CHILD_UNSYNCED: &str = "COUNTERSIGN_POWER_CUT_CHILD_UNSYNCED";
+/// Disks made of one recording, and of each recording of a recovery.
+const IMAGES: u64 = 900;
+const RECOVERY_IMAGES: u64 = 80;
+/// Recoveries that are recorded, each on a disk that a power cut has left.
+const RECOVERIES: u64 = 4;
+/// How often the child opens the journal, and how many events it then gives every tenant.
+const OPENINGS: u64 = 3;
+const EVENTS: u64 = 120;
+
+/// Not a test of its own: what the recorded child does. Without its variable there is nothing to do.
+#[test]
+fn child_appends() {
+    let Some(directory) = std::env::var_os(CHILD) else {
+        return;
+    };
+    let syncing = match std::env::var_os(CHILD_UNSYNCED) {
+        Some(_) => Syncing::Not,
+        None => Syncing::AsItShould,
+    };
+    for _ in 0..OPENINGS {
+        work(directory.as_ref(), syncing, EVENTS).shutdown();
+    }
+}
+
+/// What a child did to a disk.
+struct Recording {
+    base: PathBuf,
+    /// What was on the disk before.
+    before: TempDir,
+    calls: Vec<Call>,
+    lines: usize,
+    acknowledged_before: Acknowledged,
+}
+
+impl Recording {
+    /// Lets a child work on a disk, and records what it does.
+    fn of(before: TempDir, acknowledged_before: Acknowledged, syncing: Syncing) -> Self {
+        let scratch = directory();
+        let base = scratch.path().join("data");
+        copy(before.path(), &base);
+        let trace = scratch.path().join("trace");
+        let mut command = Command::new("strace");
+        command
+            .args(["-f", "-xx", "-e", CALLS, "-s", &STRING_BYTES_MAX.to_string(), "-o"])
+            .arg(&trace)
+            .arg(std::env::current_exe().unwrap())
+            .args(["power_cut::child_appends", "--exact", "--nocapture", "--test-threads=1"])
+            .env(CHILD, &base)
+            .stdout(Stdio::null());
+        if syncing == Syncing::Not {
+            command.env(CHILD_UNSYNCED, "yes");
+        }
+        let status = command.status().unwrap_or_else(|error| {
+            panic!("power cuts need strace (apt-get install strace, or leave them out with COUNTERSIGN_POWER_CUT=skip): {error}")
+        });
+        assert!(status.success(), "the child failed");
+        let text = fs::read_to_string(&trace).unwrap();
+        Self {
+            base,
+            before,
+            calls: parse(&text),
+            lines: text.lines().count(),
+            acknowledged_before,
+        }
+    }
+
+    /// Writes what a power cut can leave, and says what was acknowledged before it.
+    fn image(&self, target: &Path, random: &mut Random) -> (usize, Acknowledged) {
+        // Half of the cuts fall near a call that makes something durable, where the most can go wrong.
+        let syncs: Vec<&Call> = self.calls.iter().filter(|call| call.name.ends_with("sync")).collect();
+        let cut = if random.one_in(2) {
+            let sync = syncs[random.next() as usize % syncs.len()];
+            (sync.begin + random.below(8) as usize).saturating_sub(3)
+        } else {
+            random.next() as usize % (self.lines + 1)
+        };
+        let mut acknowledged = self.acknowledged_before;
+        for call in self
+            .calls
+            .iter()
+            .filter(|call| call.begin < cut && call.name == "write")
+        {
+            if call.number(0) == 1 {
+                note(&String::from_utf8_lossy(call.bytes(1).unwrap()), &mut acknowledged);
+            }
+        }
+        let mut disk = Disk::of(self.before.path(), &self.base);
+        disk.run(&self.calls, cut);
+        disk.image(target, random);
+        (cut, acknowledged)
+    }
+}
+
+/// Makes an image and lets the journal open it; what is wrong, if anything is.
+fn survives(recording: &Recording, random: &mut Random) -> Result<Acknowledged, String> {
+    let image = directory();
+    let (cut, acknowledged) = recording.image(image.path(), random);
+    let outcome = catch_unwind(AssertUnwindSafe(|| holds(image.path(), &acknowledged)));
+    let outcome = outcome.unwrap_or_else(|_| Err(Wrong::Events("it panicked".to_owned())));
+    outcome.map_err(|what| format!("cut before line {cut} of {}: {what:?}", recording.lines))
+}
+
+/// The same for many, on both cores. Keeps the disks on which something is wrong, as the power cut has left them.
+fn survive(recording: &Recording, seed: u64, images: std::ops::Range<u64>) -> Vec<String> {
+    let middle = images.start + (images.end - images.start) / 2;
+    let (first, second) = (images.start..middle, middle..images.end);
+    let check = |images: std::ops::Range<u64>| -> Vec<String> {
+        let check = |image| {
+            let what = survives(recording, &mut Random::of(seed, image)).err()?;
+            let kept = directory().keep();
+            recording.image(&kept, &mut Random::of(seed, image));
+            Some(format!("image {image}, {what}, kept in {}", kept.display()))
+        };
+        images.filter_map(check).collect()
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| check(first));
+        let mut wrong = check(second);
+        wrong.extend(first.join().unwrap());
+        wrong
+    })
+}
+
+fn is_left_out() -> bool {
+    let left_out = std::env::var_os("COUNTERSIGN_POWER_CUT").is_some_and(|value| value == "skip");
+    if left_out {
+        println!("LEFT OUT: power cuts, because COUNTERSIGN_POWER_CUT=skip");
+    }
+    left_out
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut_at_any_point() {
+    if is_left_out() {
+        return;
+    }
+    let (seed, images) = (
+        fresh_seed("COUNTERSIGN_POWER_CUT_SEED"),
+        setting("COUNTERSIGN_POWER_CUT_IMAGES").unwrap_or(IMAGES),
+    );
+    let recoveries = RECOVERIES * images.div_ceil(IMAGES);
+    println!("COUNTERSIGN_POWER_CUT_SEED={seed} COUNTERSIGN_POWER_CUT_IMAGES={images}");
+    let recording = Recording::of(directory(), [0; TENANTS as usize], Syncing::AsItShould);
+    let mut wrong = survive(&recording, seed, 0..images);
+    let mut tried = images;
+    // A power cut, and another one in what follows: recovery and all.
+    for recovery in 0..recoveries {
+        let mut random = Random::of(seed, images + recovery);
+        let disk = directory();
+        let (_, acknowledged) = recording.image(disk.path(), &mut random);
+        let again = Recording::of(disk, acknowledged, Syncing::AsItShould);
+        wrong.extend(survive(&again, random.next(), 0..RECOVERY_IMAGES));
+        tried += RECOVERY_IMAGES;
+    }
+    println!("{tried} images, {} of them after a second power cut", tried - images);
+    assert!(wrong.is_empty(), "seed {seed}, {} images: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn without_the_journals_own_sync_something_acknowledged_is_lost() {
+    if is_left_out() {
+        return;
+    }
+    let seed = fresh_seed("COUNTERSIGN_POWER_CUT_SEED");
+    println!("COUNTERSIGN_POWER_CUT_SEED={seed}");
+    let recording = Recording::of(directory(), [0; TENANTS as usize], Syncing::Not);
+    let lost = (0..IMAGES).position(|image| survives(&recording, &mut Random::of(seed, image)).is_err());
+    println!("the first image that has lost something: {lost:?}");
+    assert!(
+        lost.is_some(),
+        "no image of {IMAGES} has lost anything: the images are too kind"
+    );
+}
