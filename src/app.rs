@@ -1,5 +1,8 @@
 //! What every handler is given: the engine, and who may call it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use actix_web::HttpRequest;
 use countersign_actors::crypto::digest::{constant_time_eq, sha256};
 use countersign_actors::engine::Engine;
@@ -10,12 +13,39 @@ use crate::rate_limit::{RateLimiter, RateLimits};
 pub struct App {
     /// The engine.
     pub engine: Engine,
-    /// What the operator's credential is compared with; in open mode there is none, and every local caller is the operator.
+    /// What the operator's token is compared with.
     admin: Option<AdminCredential>,
+    /// Whether every caller without a credential is the operator.
+    is_open: bool,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
     watching: Watching,
     is_on_loopback: bool,
+    /// Where a backup is begun.
+    pub backups: Backups,
+}
+
+/// Lets one backup be taken at a time.
+#[derive(Default)]
+pub struct Backups {
+    is_taking: Arc<AtomicBool>,
+}
+
+impl Backups {
+    /// Begins one, if none is being taken.
+    pub fn begin(&self) -> Option<TakingBackup> {
+        let was_taking = self.is_taking.swap(true, Ordering::AcqRel);
+        (!was_taking).then(|| TakingBackup(Arc::clone(&self.is_taking)))
+    }
+}
+
+/// Held while a backup is being taken.
+pub struct TakingBackup(Arc<AtomicBool>);
+
+impl Drop for TakingBackup {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// Who may read the metrics, besides the operator.
@@ -45,14 +75,17 @@ impl AdminCredential {
 }
 
 impl App {
-    /// An application on this engine; without an admin credential it is in open mode.
-    pub fn new(engine: Engine, admin: Option<AdminCredential>, limits: RateLimits) -> Self {
+    /// An application on this engine. It is in open mode unless there is an admin credential: the token that is given here, or
+    /// `has_certificates`, client certificates that the server recognises.
+    pub fn new(engine: Engine, admin: Option<AdminCredential>, has_certificates: bool, limits: RateLimits) -> Self {
         Self {
             engine,
+            is_open: admin.is_none() && !has_certificates,
             admin,
             limiter: RateLimiter::new(limits),
             watching: Watching::default(),
             is_on_loopback: false,
+            backups: Backups::default(),
         }
     }
 
@@ -85,11 +118,25 @@ impl App {
 
     /// Whether callers without a credential are the operator.
     pub const fn is_open(&self) -> bool {
-        self.admin.is_none()
+        self.is_open
     }
 
     /// Whether this is the admin credential.
     pub fn is_admin(&self, presented: &str) -> bool {
         self.admin.as_ref().is_some_and(|admin| admin.is(presented))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_backup_is_taken_at_a_time() {
+        let backups = Backups::default();
+        let first = backups.begin();
+        assert!(first.is_some() && backups.begin().is_none());
+        drop(first);
+        assert!(backups.begin().is_some());
     }
 }

@@ -3,34 +3,42 @@
 //! Every key of `config.toml` has one variable: `AUTH_<SECTION>_<KEY>` in capitals (`AUTH_SERVER_WORKERS`), except for
 //! the documented short names (`AUTH_PORT`, `AUTH_HOST`, `AUTH_DATA_DIR`, `AUTH_MASTER_KEY_FILE`,
 //! `AUTH_ADMIN_TOKEN_FILE`, `AUTH_LOG`, `AUTH_DEFAULT_APP_TTL_DAYS`, `AUTH_MAX_DELEGATION_DEPTH`).
-//! `AUTH_MASTER_KEY`, `AUTH_ADMIN_TOKEN` and `AUTH_METRICS_TOKEN` hold the secrets themselves and win over the files.
+//! `AUTH_MASTER_KEY`, `AUTH_ADMIN_TOKEN`, `AUTH_METRICS_TOKEN` and `AUTH_CLIENT_CREDENTIAL` hold the secrets themselves and win
+//! over the files.
 //!
 //! - [`sections`]: the keys and their defaults
+//! - [`client`]: which service the commands call
 //! - `limits`: what each key may hold, and its variable
 //! - `load`: the layers, from file and environment to a checked [`Config`]
+//! - [`tls`]: serving over TLS
 //! - `secrets`: reading and judging the secrets
 //! - [`secret`]: text that must not be seen
 
 use std::fmt;
 use std::path::Path;
 
+use countersign_actors::CustomerId;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
+pub mod client;
 mod limits;
 mod load;
 pub mod secret;
 mod secrets;
 pub mod sections;
+pub mod tls;
 
 use crate::traces::export;
+use client::ClientConfig;
 pub use load::Environment;
 pub use secret::Secret;
-pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, Secrets};
+pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, SECRET_BYTES_MAX, Secrets, read_secret};
 use sections::{
     AuthConfig, EngineConfig, KeysConfig, LogConfig, MetricsConfig, PermissionsConfig, ServerConfig, StorageConfig,
     TokensConfig, TracesConfig,
 };
+use tls::TlsConfig;
 
 /// The file that is read when none is named; it may be missing.
 pub const DEFAULT_FILE: &str = "config.toml";
@@ -41,6 +49,8 @@ pub const DEFAULT_FILE: &str = "config.toml";
 pub struct Config {
     /// Where and how HTTP is served.
     pub server: ServerConfig,
+    /// Serving over TLS, and what client certificates are worth.
+    pub tls: TlsConfig,
     /// Where secrets are read from.
     pub auth: AuthConfig,
     /// Rules of minting.
@@ -59,6 +69,8 @@ pub struct Config {
     pub traces: TracesConfig,
     /// What is written to standard error.
     pub log: LogConfig,
+    /// Which service the commands call, and as whom.
+    pub client: ClientConfig,
     /// The secrets themselves; never part of a file.
     #[serde(skip)]
     pub secrets: Secrets,
@@ -128,9 +140,13 @@ impl Config {
     pub fn check(&self) -> Result<(), Problems> {
         let mut problems = self.check_ranges();
         self.check_server(&mut problems);
+        self.check_tls(&mut problems);
         self.secrets.check(&mut problems);
         if self.storage.data_dir.as_os_str().is_empty() {
             problems.push(Problem::new("storage.data_dir", "must name a directory"));
+        }
+        if !self.client.customer_id.is_empty() && CustomerId::parse(&self.client.customer_id).is_none() {
+            problems.push(Problem::new("client.customer_id", "must be a UUID"));
         }
         if EnvFilter::try_new(&self.log.filter).is_err() {
             problems.push(Problem::new(
@@ -148,13 +164,18 @@ impl Config {
 
     /// Who may call.
     pub fn exposure(&self) -> Exposure {
-        if self.secrets.admin_token.is_some() {
+        if self.has_admin_credential() {
             Exposure::Credentialed
         } else if self.server.is_on_loopback() {
             Exposure::Open
         } else {
             Exposure::UnauthenticatedNetwork
         }
+    }
+
+    /// Whether there is a way to be the operator: the admin token, or a listed client certificate.
+    pub fn has_admin_credential(&self) -> bool {
+        self.secrets.admin_token.is_some() || !self.tls.admin_certificates.is_empty()
     }
 
     /// A configuration built in code has not been through `load`, so its numbers are checked here again.
@@ -203,10 +224,10 @@ impl Config {
             problems.push(Problem::new("server.host", "must be an IP address or `localhost`"));
             return;
         };
-        if self.secrets.admin_token.is_some() || server.allow_unauthenticated_network {
+        if self.has_admin_credential() || server.allow_unauthenticated_network {
             return;
         }
-        let refusal = "without an admin credential: set AUTH_ADMIN_TOKEN or auth.admin_token_file, \
+        let refusal = "without an admin credential: set AUTH_ADMIN_TOKEN, auth.admin_token_file or tls.admin_certificates, \
                        or permit it by name with server.allow_unauthenticated_network = true";
         if !address.ip().is_loopback() {
             let message = format!("{} would be served to a network {refusal}", address.ip());

@@ -13,11 +13,14 @@ use crate::app::App;
 use crate::border::RequestId;
 use crate::error::ApiError;
 use crate::extract::{Credential, Fields, Form};
+use crate::tls::Operator;
 
 /// A caller whose credential was verified and is live. Whether a token still is when the call is decided, and covers it, is for its
 /// tenant to say.
 pub struct Identity {
     holder: Option<Holder>,
+    /// The name of the certificate by which an operator is known.
+    operator: Option<Arc<str>>,
     request_id: Option<Arc<str>>,
 }
 
@@ -29,27 +32,28 @@ struct Holder {
 }
 
 impl Identity {
-    /// Reads and verifies the credential in `Authorization`.
+    /// Reads and verifies the credential in `Authorization`; without one, the connection's client certificate counts.
     ///
     /// # Errors
     /// 401 for a credential that is missing, malformed, signed by no key of its customer, or dead; 503 if the engine has no room.
     pub async fn of(request: &HttpRequest, app: &App) -> Result<Self, ApiError> {
         let request_id = Some(RequestId::of(request).as_str().into());
+        let mut identity = Self {
+            holder: None,
+            operator: None,
+            request_id,
+        };
         match Credential::of(request)? {
-            Credential::None if app.is_open() => Ok(Self {
-                holder: None,
-                request_id,
-            }),
-            Credential::None => Err(ApiError::unauthenticated()),
-            Credential::Bearer(text) if app.is_admin(text.expose()) => Ok(Self {
-                holder: None,
-                request_id,
-            }),
-            Credential::Bearer(text) => Ok(Self {
-                holder: Some(Holder::of(text.expose(), app).await?),
-                request_id,
-            }),
+            Credential::None => {
+                identity.operator = operator(request, app);
+                if identity.operator.is_none() && !app.is_open() {
+                    return Err(ApiError::unauthenticated());
+                }
+            }
+            Credential::Bearer(text) if app.is_admin(text.expose()) => {}
+            Credential::Bearer(text) => identity.holder = Some(Holder::of(text.expose(), app).await?),
         }
+        Ok(identity)
     }
 
     /// Reads and verifies the credential of whoever reads about the service itself, which nobody needs on a loopback address.
@@ -154,10 +158,11 @@ impl Identity {
 
     /// A command in this caller's name.
     pub fn call<C>(&self, command: C) -> Call<C> {
-        let caller = self
-            .holder
-            .as_ref()
-            .map_or(Caller::Management, |holder| Caller::Token(holder.token.clone()));
+        let caller = match (&self.holder, &self.operator) {
+            (Some(holder), _) => Caller::Token(holder.token.clone()),
+            (None, Some(name)) => Caller::Operator(Arc::clone(name)),
+            (None, None) => Caller::Management,
+        };
         Call {
             caller,
             request_id: self.request_id.clone(),
@@ -165,6 +170,13 @@ impl Identity {
             command,
         }
     }
+}
+
+/// The name of the operator's certificate on this connection, while the certificate is valid: a connection may outlive it.
+fn operator(request: &HttpRequest, app: &App) -> Option<Arc<str>> {
+    let operator = request.conn_data::<Operator>()?;
+    let is_valid = app.engine.now().seconds().get() <= operator.valid_until;
+    is_valid.then(|| Arc::clone(&operator.name))
 }
 
 impl Holder {

@@ -3,7 +3,7 @@
 //! In the order in which a request meets them:
 //!
 //! - [`cli`] and [`config`]: what to run and how
-//! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`mod@print`]: what is said meanwhile
+//! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`mod@print`]: what is said meanwhile; [`tls`]: certificates
 //! - [`serving`]: what a running server knows of itself: [`metrics`], and which [`traces`] requests belong to
 //! - [`border`]: what every request passes, with the [`guard`] of open mode
 //! - [`api_key`] and [`rate_limit`]: who calls the permission family, and how often
@@ -34,6 +34,7 @@ pub mod serving;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod tls;
 pub mod traces;
 pub mod wire;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse, HttpServer, rt};
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -20,9 +20,12 @@ use crate::config::{Config, Problems};
 use crate::error::ApiError;
 use crate::extract::BodyLimits;
 use crate::serving::Serving;
+use crate::tls::Operators;
 use crate::traces::export::ExportError;
+use tls::{Tls, TlsError};
 use unix_socket::UnixSocket;
 
+pub mod tls;
 mod unix_socket;
 
 /// Time for a client to take its last answer when we close the connection.
@@ -45,6 +48,9 @@ pub enum ServeError {
     /// Spans are to be exported and cannot be.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// TLS cannot be served as it is configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The server cannot go on.
     #[error("cannot serve: {0}")]
     Serve(#[from] io::Error),
@@ -54,6 +60,7 @@ pub enum ServeError {
 pub struct Server {
     inner: actix_web::dev::Server,
     addresses: Vec<SocketAddr>,
+    tls: Option<Arc<Tls>>,
     /// Removed when dropped.
     unix_socket: Option<UnixSocket>,
     on_stop: Box<dyn FnOnce()>,
@@ -94,7 +101,10 @@ impl Server {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             given => given,
         };
+        let tls = Tls::load(&config.tls)?;
+        let operators = Operators::parse(&config.tls.admin_certificates).unwrap_or_default();
         let http = HttpServer::new(app)
+            .on_connect(move |connection, extensions| tls::recognise(&operators, connection, extensions))
             .workers(workers)
             .max_connections(server.connections_max.div_ceil(workers))
             .client_request_timeout(Duration::from_secs(server.header_timeout_seconds))
@@ -102,12 +112,17 @@ impl Server {
             .keep_alive(Duration::from_secs(server.idle_timeout_seconds))
             .shutdown_timeout(server.shutdown_timeout_seconds)
             .tcp_nodelay(true)
-            .disable_signals()
-            .bind(address)
-            .map_err(|source| ServeError::Bind {
-                place: address.to_string(),
-                source,
-            })?;
+            .tls_handshake_timeout(config.tls.handshake_timeout())
+            .max_connection_rate(config.tls.handshakes_max.div_ceil(workers))
+            .disable_signals();
+        let http = match &tls {
+            None => http.bind(address),
+            Some(tls) => http.bind_rustls_0_23(address, tls.server_config()?),
+        };
+        let http = http.map_err(|source| ServeError::Bind {
+            place: address.to_string(),
+            source,
+        })?;
         // Asked before the socket is added, for which actix makes an address up.
         let addresses = http.addrs();
         let (http, unix_socket) = match &server.unix_socket {
@@ -124,6 +139,7 @@ impl Server {
         Ok(Self {
             inner: http.run(),
             addresses,
+            tls,
             unix_socket,
             on_stop: Box::new(|| {}),
             serving,
@@ -169,11 +185,17 @@ impl Server {
         let Self {
             mut inner,
             addresses,
+            tls,
             unix_socket,
             on_stop,
             serving,
             drain,
         } = self;
+        // Listened to before anybody is told that it runs: a signal that nobody listens to ends the process.
+        let hangups = tls.map(|tls| Ok::<_, io::Error>((tls, signal(SignalKind::hangup())?)));
+        let following = hangups
+            .transpose()?
+            .map(|(tls, hangups)| rt::spawn(tls.follow(hangups)));
         // The first poll starts the workers: after it, and not before, requests are answered.
         if let Poll::Ready(ended) = poll_fn(|context| Poll::Ready(Pin::new(&mut inner).poll(context))).await {
             return Ok(ended?);
@@ -189,11 +211,11 @@ impl Server {
         };
         serving.drain();
         if !drain.is_zero() {
-            let seconds = drain.as_secs();
-            tracing::info!(seconds, "draining: not ready any more, and still serving");
-            let over = pin!(tokio::time::sleep(drain));
-            // Another signal ends the wait.
-            select(over, pin!(signals.next())).await;
+            tracing::info!(
+                seconds = drain.as_secs(),
+                "draining: not ready any more, and still serving"
+            );
+            select(pin!(tokio::time::sleep(drain)), pin!(signals.next())).await;
         }
         tracing::info!("stopping: no new connections, requests in progress are finished");
         on_stop();
@@ -203,6 +225,9 @@ impl Server {
             Either::Left((ended, _)) => ended?,
             // Dropping the server closes its connections.
             Either::Right(((), _running)) => tracing::warn!("stopped at once by another signal"),
+        }
+        if let Some(following) = following {
+            following.abort();
         }
         drop(unix_socket);
         serving.shutdown();

@@ -46,6 +46,11 @@ pub fn start_engine(
             "a master key was made: keep a copy apart from backups, without it the data cannot be used"
         );
     }
+    if engine.is_rekeying_unfinished() {
+        tracing::warn!(
+            "a change of the master key was cut off: stop the service and run `countersign rekey` again to finish it"
+        );
+    }
     Ok(engine)
 }
 
@@ -82,7 +87,8 @@ pub fn application(config: &Config, engine: Engine) -> impl Fn(&mut ServiceConfi
         needs_credential: credential.is_some() || config.exposure() != Exposure::Open,
         credential: credential.map(|token| AdminCredential::new(token.expose())),
     };
-    let app = App::new(engine, admin, RateLimits::from(&config.permissions)).watched_by(watching);
+    let has_certificates = !config.tls.admin_certificates.is_empty();
+    let app = App::new(engine, admin, has_certificates, RateLimits::from(&config.permissions)).watched_by(watching);
     let app = Data::new(app.on_loopback(config.server.is_on_loopback()));
     move |service: &mut ServiceConfig| {
         service.app_data(app.clone());

@@ -148,19 +148,24 @@ fn bootstrap_presents_the_admin_token_and_explains_a_service_that_refuses_or_is_
     assert_eq!(made["customer_id"], CUSTOMER);
 
     let another = "another-token-of-over-thirty-two-characters";
-    let refused: [(&[(&str, &str)], &str); 4] = [
-        (&[port], "refuses calls without a credential (401)"),
+    let refused = [
+        (
+            &[port][..],
+            4,
+            "refuses calls without a credential (401 unauthenticated)",
+        ),
         (
             &[port, ("AUTH_ADMIN_TOKEN", another)],
-            "refuses the configured admin token (401)",
+            4,
+            "refuses the presented credential (401 unauthenticated)",
         ),
-        (&[("AUTH_PORT", "1")], "no service answers at http://127.0.0.1:1"),
-        (&[("AUTH_PORT", "0")], "set server.port (AUTH_PORT)"),
+        (&[("AUTH_PORT", "1")], 3, "no service answers at http://127.0.0.1:1"),
+        (&[("AUTH_PORT", "0")], 3, "set server.port (AUTH_PORT)"),
     ];
-    for (variables, expected) in refused {
+    for (variables, code, expected) in refused {
         let output = run(directory.path(), variables, &["bootstrap", "--customer", CUSTOMER]);
-        assert_eq!(output.status.code(), Some(1));
         let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{told}");
         assert!(told.contains(expected), "{told}");
         assert!(output.stdout.is_empty() && !told.contains(another));
     }

@@ -215,10 +215,19 @@ fn the_store_is_known_in_one_file() {
 #[test]
 fn cryptography_is_known_in_one_directory() {
     let libraries = ["p256", "aws_lc_rs", "jsonwebtoken"];
-    assert_none(
-        "cryptography elsewhere",
-        named_outside(&libraries, &["actors/src/crypto"]),
-    );
+    let places = [
+        "actors/src/crypto",
+        // Which implementation TLS is given.
+        "src/tls.rs",
+    ];
+    assert_none("cryptography elsewhere", named_outside(&libraries, &places));
+}
+
+#[test]
+fn tls_is_known_where_certificates_are_read_served_and_asked_for() {
+    let libraries = ["rustls", "rustls_native_certs", "x509_parser"];
+    let places = ["src/tls", "src/server/", "src/cli/service/tls.rs"];
+    assert_none("TLS elsewhere", named_outside(&libraries, &places));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod mint_session;
 mod mint_subagent;
 pub mod permissions;
 mod public_keys;
+mod restore_customer;
 mod revoke;
 mod rotate_signing_key;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use mint_session::{MintSession, SessionParent};
 pub use mint_subagent::MintSubagent;
 use permissions::PermissionRules;
 pub use public_keys::{PublicKeys, PublishedKeys};
+pub use restore_customer::{RestoreCustomer, RestoreStep};
 pub use revoke::{CountSelected, ListDescendants, RevokeMany, RevokeToken, Selector};
 pub use rotate_signing_key::{KeyInfo, NewKey, RotateSigningKey};
 
@@ -203,6 +205,8 @@ impl<R> Decided<R> {
 pub enum Caller {
     /// The operator: the admin credential, open mode, or the program that runs the engine in its own process.
     Management,
+    /// The operator, known by this name, such as the one in a client certificate.
+    Operator(Arc<str>),
     /// The service itself, keeping house.
     Service,
     /// The holder of a token whose signature was verified; whether it is live is the tenant's to say.
@@ -214,6 +218,7 @@ impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Management => f.write_str("management"),
+            Self::Operator(name) => write!(f, "management:{name}"),
             Self::Service => f.write_str("service"),
             Self::Token(token) => write!(f, "{}:{}", token.kind, token.jti),
         }

@@ -16,6 +16,9 @@ use crate::metrics::{RouteMetrics, RouteSlot, method_word};
 use crate::traces::export::RequestSpan;
 use crate::traces::{TRACERESPONSE, TraceContext};
 
+/// That browsers speak TLS only to this name, for a year (RFC 6797 section 6.1).
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
 /// What is known of a request before it is routed, and where to say what became of it.
 pub(super) struct Call {
     pub(super) id: RequestId,
@@ -23,6 +26,7 @@ pub(super) struct Call {
     /// Only the permission family has any.
     pub(super) headers: Option<AnswerHeaders>,
     method: Method,
+    is_tls: bool,
     trace: TraceContext,
     began: Instant,
     shared: Arc<Shared>,
@@ -37,6 +41,7 @@ impl Call {
             family,
             headers: (family == Family::Permissions).then(AnswerHeaders::default),
             method: request.method().clone(),
+            is_tls: request.app_config().secure(),
             trace: TraceContext::of(request.headers(), shared.serving.sampling),
             began: Instant::now(),
             shared: Arc::clone(shared),
@@ -127,6 +132,12 @@ impl Call {
         }
         for (name, value) in self.headers.iter().flat_map(|own| own.0.take()) {
             headers.insert(name, value);
+        }
+        if self.is_tls {
+            headers.insert(
+                header::STRICT_TRANSPORT_SECURITY,
+                HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
+            );
         }
         // Answers hold tokens and decisions (RFC 6749 section 5.1); what may be cached says so itself.
         if !headers.contains_key(header::CACHE_CONTROL) {

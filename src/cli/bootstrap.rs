@@ -13,10 +13,11 @@ use countersign_actors::token::hash::token_hash;
 use countersign_actors::{Call, CustomerId, Engine, Failure, Name, NewApp, Rejection, Scope, StartError};
 use serde::Serialize;
 
+use super::output::Output;
 use super::service::Service;
 use crate::config::Config;
 use crate::service::start_engine;
-use crate::{print, telemetry};
+use crate::telemetry;
 
 /// Make a customer's signing key if it has none, mint an app token, and print it
 ///
@@ -33,9 +34,6 @@ pub(super) struct Arguments {
     /// Name of the app token, shown to people
     #[arg(long, default_value = "bootstrap", value_parser = Name::parse)]
     name: Name,
-    /// Print one JSON object instead of lines for people
-    #[arg(long)]
-    json: bool,
 }
 
 /// What is printed.
@@ -50,7 +48,7 @@ struct Made {
 }
 
 /// Bootstraps a customer. Nothing is printed before all of it is durable.
-pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+pub(super) fn run(config: &Config, output: Output, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     telemetry::start(&config.log)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -60,11 +58,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<(), Box<dyn 
         Err(StartError::DataDir(DataDirError::Locked(path))) => through_service(config, arguments, &path)?,
         Err(error) => return Err(error.into()),
     };
-    if arguments.json {
-        print::line(serde_json::to_string(&made)?)?;
-    } else {
-        print::line(describe(&made))?;
-    }
+    output.answer(&serde_json::to_value(&made)?, describe(&made))?;
     Ok(())
 }
 

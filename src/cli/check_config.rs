@@ -3,22 +3,34 @@
 use std::error::Error;
 use std::fmt::Write;
 
+use super::output::Output;
 use crate::config::{Config, Exposure, Secret};
-use crate::print;
+use crate::server::tls::Tls;
 
-/// Prints the settings in force as TOML. Loading has refused them already if anything is wrong.
-pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
-    print::line(describe(config)?)?;
+/// Prints the settings in force as TOML. Loading has refused them already if anything is wrong; certificates are read here.
+pub(super) fn run(config: &Config, output: Output) -> Result<(), Box<dyn Error>> {
+    Tls::load(&config.tls)?;
+    let mut answer = serde_json::to_value(config)?;
+    if let Some(members) = answer.as_object_mut() {
+        members.insert(
+            "admin_token_given".to_owned(),
+            config.secrets.admin_token.is_some().into(),
+        );
+        members.insert(
+            "master_key_given".to_owned(),
+            config.secrets.master_key.is_some().into(),
+        );
+        let credential = config.secrets.client_credential.is_some();
+        members.insert("client_credential_given".to_owned(), credential.into());
+        members.insert("access".to_owned(), access(config).into());
+        members.insert("warnings".to_owned(), config.warnings.clone().into());
+    }
+    output.answer(&answer, describe(config)?)?;
     Ok(())
 }
 
 fn describe(config: &Config) -> Result<String, Box<dyn Error>> {
     let given = |secret: &Option<Secret>| if secret.is_some() { "given (withheld)" } else { "none" };
-    let access = match config.exposure() {
-        Exposure::Open => "any local process may call",
-        Exposure::Credentialed => "calls need a credential",
-        Exposure::UnauthenticatedNetwork => "whoever reaches the address may call",
-    };
     let mut text = toml::to_string(config)?;
     writeln!(text, "\n# admin token: {}", given(&config.secrets.admin_token))?;
     writeln!(text, "# metrics token: {}", given(&config.secrets.metrics_token))?;
@@ -28,11 +40,24 @@ fn describe(config: &Config) -> Result<String, Box<dyn Error>> {
         given(&config.secrets.master_key),
         own_key(config)
     )?;
-    write!(text, "# access: {access}")?;
+    writeln!(
+        text,
+        "# credential for calling the service: {}",
+        given(&config.secrets.client_credential)
+    )?;
+    write!(text, "# access: {}", access(config))?;
     for warning in &config.warnings {
         write!(text, "\n# warning: {warning}")?;
     }
     Ok(text)
+}
+
+fn access(config: &Config) -> &'static str {
+    match config.exposure() {
+        Exposure::Open => "any local process may call",
+        Exposure::Credentialed => "calls need a credential",
+        Exposure::UnauthenticatedNetwork => "whoever reaches the address may call",
+    }
 }
 
 /// What stands in for a master key that is not given.

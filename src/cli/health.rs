@@ -3,13 +3,14 @@
 use std::error::Error;
 
 use clap::Args;
+use serde_json::Value;
 
 use super::EXIT_CODES;
-use super::service::{Service, ServiceError};
+use super::output::Output;
+use super::service::{Call, Service};
 use crate::config::Config;
-use crate::print;
 
-/// Ask the running service whether it lives; exits with 1 if it does not answer
+/// Ask the running service whether it lives; exits with 3 if it does not answer
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Arguments {
@@ -19,20 +20,16 @@ pub(super) struct Arguments {
 }
 
 /// Asks, and prints what was answered.
-pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+pub(super) fn run(config: &Config, output: Output, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let path = if arguments.ready { "/ready" } else { "/health" };
-    let asked = Service::configured(config).and_then(|service| service.looks_well(path));
-    let (is_well, answer) = asked.map_err(|error| match error {
-        ServiceError::NoPort => {
-            "the configuration does not say where the service is: set server.port (AUTH_PORT) to the port it took"
-                .into()
-        }
-        ServiceError::Unreachable { address, reason } => format!("no service answers at {address}: {reason}"),
-        other => other.to_string(),
-    })?;
-    if !is_well {
-        return Err(format!("`{path}` is answered with {answer}").into());
-    }
-    print::line(answer)?;
+    let answer = Service::configured(config)?.call(&Call::get(path))?;
+    let status = answer.get("status").and_then(Value::as_str).unwrap_or_default();
+    let reasons = answer.get("reasons").and_then(Value::as_array).into_iter().flatten();
+    let reasons: Vec<_> = reasons.filter_map(|reason| reason.as_str()).collect();
+    let people = match reasons.as_slice() {
+        [] => status.to_owned(),
+        reasons => format!("{status}: {}", reasons.join(", ")),
+    };
+    output.answer(&answer, people)?;
     Ok(())
 }

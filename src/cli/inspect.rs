@@ -11,6 +11,7 @@ use countersign_actors::journal::Visit;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::output::Output;
 use crate::config::Config;
 use crate::print;
 
@@ -24,9 +25,6 @@ pub(super) struct Arguments {
     /// Show this customer only; exits with 1 if there is no record of it
     #[arg(long, value_name = "UUID", value_parser = super::customer)]
     customer: Option<CustomerId>,
-    /// Print one JSON object a line instead of lines for people
-    #[arg(long)]
-    json: bool,
 }
 
 /// One event as a line of JSON.
@@ -40,12 +38,12 @@ struct Line<'a> {
 }
 
 /// Prints the events of one customer, or of all.
-pub(super) fn run(config: &Config, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+pub(super) fn run(config: &Config, output: Output, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let inspection = Inspection::open(&config.storage.data_dir).map_err(explain)?;
     let mut out = print::buffered();
     let printed = match arguments.customer {
-        Some(customer) => customer_events(&inspection, customer, arguments.json, &mut out),
-        None => all_events(&inspection, arguments.json, &mut out),
+        Some(customer) => customer_events(&inspection, customer, output.json, &mut out),
+        None => all_events(&inspection, output.json, &mut out),
     };
     // What was read before something damaged is shown as well.
     match out.flush().map_err(Box::from).and(printed) {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, Exposure};
 use crate::server::Server;
+use crate::server::tls::Tls;
 use crate::service::{application, start_engine};
 use crate::{print, telemetry};
 
@@ -34,6 +35,8 @@ pub(super) fn run(config: &Config) -> Result<(), Box<dyn Error>> {
             tracing::warn!("no admin credential is configured: whoever reaches this address can mint tokens");
         }
     }
+    // Before anything of the data is touched.
+    Tls::load(&config.tls)?;
     rt::System::new().block_on(serve(config))
 }
 
@@ -59,7 +62,10 @@ async fn serve(config: &Config) -> Result<(), Box<dyn Error>> {
         Some(reason)
     });
     let purging = rt::spawn(purge_daily(engine.clone()));
-    server.run_until_stopped(announce).await?;
+    let scheme = if config.tls.is_enabled() { "https" } else { "http" };
+    server
+        .run_until_stopped(|addresses| announce(scheme, addresses))
+        .await?;
     purging.abort();
     let limit = Duration::from_secs(config.server.shutdown_timeout_seconds);
     if !engine.shutdown(limit).await {
@@ -92,8 +98,8 @@ async fn purge_daily(engine: Engine) {
 }
 
 /// The one line on standard output: scripts wait for it, and read the port from it.
-fn announce(addresses: &[SocketAddr]) -> io::Result<()> {
+fn announce(scheme: &str, addresses: &[SocketAddr]) -> io::Result<()> {
     addresses.first().map_or(Ok(()), |address| {
-        print::line(format_args!("listening on http://{address}"))
+        print::line(format_args!("listening on {scheme}://{address}"))
     })
 }

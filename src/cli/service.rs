@@ -1,50 +1,35 @@
 //! The running service, as a client sees it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::Read;
 use std::time::Duration;
 
 use countersign_actors::{CustomerId, Name};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use ureq::Agent;
-use ureq::http::StatusCode;
+use ureq::http::{Method, Response, StatusCode};
+use ureq::{Agent, Body};
 use zeroize::Zeroizing;
 
-use crate::config::Config;
+use crate::config::{Config, Secret};
+
+mod address;
+mod error;
+mod tls;
+
+pub(super) use address::Address;
+pub(super) use error::{Refusal, ServiceError};
+pub(super) use tls::Tls;
+
+use super::connection::Connection;
+
+mod backup;
 
 /// Time for one call, from connecting to the whole answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Why the service did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ServiceError {
-    /// The configuration does not say where it is.
-    #[error(
-        "the data directory is in use, and the configuration does not say where its service is: set server.port (AUTH_PORT) to the port it took"
-    )]
-    NoPort,
-    /// Nothing answers.
-    #[error("the data directory is in use, but no service answers at {address}: {reason}")]
-    Unreachable { address: String, reason: String },
-    /// It wants a credential.
-    #[error(
-        "the service at {address} refuses {presented} (401): set AUTH_ADMIN_TOKEN or auth.admin_token_file to the admin token it was started with"
-    )]
-    Unauthorized { address: String, presented: &'static str },
-    /// It said no.
-    #[error("the service at {address} refuses `{call}` ({status}): {detail}")]
-    Refused {
-        address: String,
-        call: &'static str,
-        status: u16,
-        detail: String,
-    },
-    /// It is something else.
-    #[error("what answers `{call}` at {address} is no Countersign service")]
-    Foreign { address: String, call: &'static str },
-}
+/// Bytes of an answer; the list of what a cascade revoked has up to 4 MB.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// An app token as the service answers it.
 #[derive(Deserialize)]
@@ -58,140 +43,224 @@ pub(super) struct AppToken {
 /// A service at an address, and what to present to it.
 pub(super) struct Service {
     agent: Agent,
-    address: String,
+    address: Address,
     authorization: Option<Zeroizing<String>>,
+}
+
+/// One call.
+pub(super) struct Call {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    key: Option<String>,
 }
 
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.address)
+        self.address.fmt(f)
     }
 }
 
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+            key: None,
+        }
+    }
+
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(super) fn post(path: impl Into<String>, body: Value) -> Self {
+        Self::new(Method::POST, path).body(body)
+    }
+
+    pub(super) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path)
+    }
+
+    pub(super) fn body(self, body: Value) -> Self {
+        Self {
+            body: Some(body),
+            ..self
+        }
+    }
+
+    /// Adds a parameter to the query, if it has a value.
+    pub(super) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Makes repetitions of the call with this key take effect once.
+    pub(super) fn once(self, key: Option<&str>) -> Self {
+        Self {
+            key: key.map(str::to_owned),
+            ..self
+        }
+    }
+
+    fn target(&self) -> String {
+        let mut target = self.path.clone();
+        for (place, (name, value)) in self.query.iter().enumerate() {
+            let before = if place == 0 { '?' } else { '&' };
+            target.push_str(&format!("{before}{name}={}", segment(value)));
+        }
+        target
+    }
+}
+
+fn read_whole(response: &mut Response<Body>) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut reader = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).reader();
+    reader.read_to_end(&mut body)?;
+    Ok(body)
+}
+
+/// A text as one segment of a path, or as a value in a query.
+pub(super) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
 impl Service {
-    /// The service that this configuration describes.
-    pub(super) fn configured(config: &Config) -> Result<Self, ServiceError> {
-        let address = config.server.address().filter(|address| address.port() != 0);
-        let address = reachable(address.ok_or(ServiceError::NoPort)?);
-        let agent = Agent::config_builder()
-            // A proxy or a redirect must not see the admin token.
+    /// A service at an address.
+    pub(super) fn new(address: Address, tls: &Tls, credential: Option<Secret>) -> Result<Self, ServiceError> {
+        let mut config = Agent::config_builder()
+            // A proxy or a redirect must not see the credential.
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_global(Some(CALL_TIMEOUT))
-            .build()
-            .into();
-        let token = config.secrets.admin_token.as_ref();
-        let authorization = token.map(|token| {
-            let text = Zeroizing::new(String::from_utf8_lossy(token.expose()).into_owned());
+            .timeout_global(Some(CALL_TIMEOUT));
+        if address.is_tls() {
+            config = config.tls_config(tls.config()?);
+        }
+        let authorization = credential.map(|credential| {
+            let text = Zeroizing::new(String::from_utf8_lossy(credential.expose()).into_owned());
             Zeroizing::new(format!("Bearer {}", text.as_str()))
         });
         Ok(Self {
-            agent,
-            address: format!("http://{address}"),
+            agent: config.build().into(),
+            address,
             authorization,
         })
     }
 
+    /// The service that this configuration describes.
+    pub(super) fn configured(config: &Config) -> Result<Self, Box<dyn std::error::Error>> {
+        Connection::default().open(config)
+    }
+
     /// The id of the customer's signing key, made if there is none.
     pub(super) fn signing_key(&self, customer: CustomerId) -> Result<String, ServiceError> {
-        const CALL: &str = "POST /keys/signing";
-        let (status, answer) = self.post(CALL, "/keys/signing", &json!({"customer_id": customer}))?;
-        let exists = status == StatusCode::CONFLICT && member(&answer, "code") == Some("signing_key_exists");
-        if !exists {
-            self.refuse_failure(CALL, status, &answer)?;
-        }
-        member(&answer, "key_id")
-            .map(str::to_owned)
-            .ok_or_else(|| self.foreign(CALL))
+        let call = Call::post("/keys/signing", json!({"customer_id": customer}));
+        let answer = match self.call(&call) {
+            Err(ServiceError::Refused { refusal, .. }) if refusal.code == "signing_key_exists" => refusal.body,
+            other => other?,
+        };
+        self.member(&call, &answer, "key_id")
     }
 
     /// A new app token that covers everything.
     pub(super) fn app_token(&self, customer: CustomerId, name: &Name) -> Result<AppToken, ServiceError> {
-        const CALL: &str = "POST /tokens/app";
-        let (status, answer) = self.post(CALL, "/tokens/app", &json!({"customer_id": customer, "name": name}))?;
-        self.refuse_failure(CALL, status, &answer)?;
-        self.read(CALL, answer)
+        let call = Call::post("/tokens/app", json!({"customer_id": customer, "name": name}));
+        serde_json::from_value(self.call(&call)?).map_err(|_| self.foreign(&call))
     }
 
     /// Overrides that were forgotten, in all customers.
     pub(super) fn purge(&self) -> Result<u64, ServiceError> {
-        const CALL: &str = "POST /admin/purge";
-        let (status, answer) = self.post(CALL, "/admin/purge", &json!({}))?;
-        self.refuse_failure(CALL, status, &answer)?;
-        answer
-            .get("purged")
-            .and_then(Value::as_u64)
-            .ok_or_else(|| self.foreign(CALL))
+        let call = Call::post("/admin/purge", json!({}));
+        let answer = self.call(&call)?;
+        let purged = answer.get("purged").and_then(Value::as_u64);
+        purged.ok_or_else(|| self.foreign(&call))
     }
 
-    /// Whether it answers 200 there, and what it says. Presents no credential.
-    pub(super) fn looks_well(&self, path: &'static str) -> Result<(bool, Value), ServiceError> {
-        let request = self.agent.get(format!("{}{path}", self.address));
-        let mut response = request.call().map_err(|error| self.unreachable(&error))?;
-        let answer = response.body_mut().read_json().map_err(|_| self.foreign(path))?;
-        Ok((response.status() == StatusCode::OK, answer))
-    }
-
-    fn unreachable(&self, error: &ureq::Error) -> ServiceError {
-        ServiceError::Unreachable {
-            address: self.address.clone(),
-            reason: error.to_string(),
-        }
-    }
-
-    fn post(&self, call: &'static str, path: &str, body: &Value) -> Result<(StatusCode, Value), ServiceError> {
-        let mut request = self.agent.post(format!("{}{path}", self.address));
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization.as_str());
-        }
-        let mut response = request.send_json(body).map_err(|error| self.unreachable(&error))?;
-        let answer = response.body_mut().read_json().map_err(|_| self.foreign(call))?;
-        Ok((response.status(), answer))
-    }
-
-    fn refuse_failure(&self, call: &'static str, status: StatusCode, answer: &Value) -> Result<(), ServiceError> {
-        let address = self.address.clone();
+    /// Makes a call and returns what is answered.
+    pub(super) fn call(&self, call: &Call) -> Result<Value, ServiceError> {
+        let (status, body) = self.send(call)?;
         if status.is_success() {
-            return Ok(());
+            return serde_json::from_slice(&body).map_err(|_| self.foreign(call));
         }
-        if status == StatusCode::UNAUTHORIZED {
-            let presented = match self.authorization {
-                Some(_) => "the configured admin token",
-                None => "calls without a credential",
-            };
-            return Err(ServiceError::Unauthorized { address, presented });
-        }
-        Err(ServiceError::Refused {
-            address,
-            call,
-            status: status.as_u16(),
-            detail: member(answer, "detail").unwrap_or("it does not say why").to_owned(),
-        })
+        Err(self.refused(call, status, &body))
     }
 
-    fn read<T: DeserializeOwned>(&self, call: &'static str, answer: Value) -> Result<T, ServiceError> {
-        serde_json::from_value(answer).map_err(|_| self.foreign(call))
+    /// What the service says of a call that it did not carry out.
+    fn refused(&self, call: &Call, status: StatusCode, body: &[u8]) -> ServiceError {
+        Refusal::read(status, body).map_or_else(
+            || self.foreign(call),
+            |refusal| ServiceError::Refused {
+                address: self.address.to_string(),
+                call: call.to_string(),
+                presented: self.authorization.is_some(),
+                refusal: Box::new(refusal),
+            },
+        )
     }
 
-    fn foreign(&self, call: &'static str) -> ServiceError {
+    /// A call of the permission family: what stands in `data`.
+    pub(super) fn call_for_data(&self, call: &Call) -> Result<Value, ServiceError> {
+        let mut answer = self.call(call)?;
+        let data = answer.get_mut("data").map(Value::take);
+        data.ok_or_else(|| self.foreign(call))
+    }
+
+    /// A member of an answer that has to be there.
+    pub(super) fn member(&self, call: &Call, answer: &Value, name: &str) -> Result<String, ServiceError> {
+        let found = answer.get(name).and_then(Value::as_str);
+        found.map(str::to_owned).ok_or_else(|| self.foreign(call))
+    }
+
+    /// That what answers is something else.
+    pub(super) fn foreign(&self, call: &Call) -> ServiceError {
         ServiceError::Foreign {
-            address: self.address.clone(),
-            call,
+            address: self.address.to_string(),
+            call: call.to_string(),
         }
     }
-}
 
-fn member<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
-    answer.get(name)?.as_str()
-}
+    fn send(&self, call: &Call) -> Result<(StatusCode, Vec<u8>), ServiceError> {
+        let unreachable = |reason: String| ServiceError::Unreachable {
+            address: self.address.to_string(),
+            reason,
+        };
+        let mut response = self.request(call).map_err(|error| unreachable(error.to_string()))?;
+        let body = read_whole(&mut response).map_err(|error| unreachable(error.to_string()))?;
+        Ok((response.status(), body))
+    }
 
-/// Where to reach what is bound to this address: "any address" is none to connect to.
-fn reachable(bound: SocketAddr) -> SocketAddr {
-    let ip = match bound.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, bound.port())
+    fn request(&self, call: &Call) -> Result<Response<Body>, ureq::Error> {
+        let url = format!("{}{}", self.address, call.target());
+        let headers = self.authorization.iter().map(|text| ("authorization", text.as_str()));
+        // Each family has its own name for the key of a call that may be repeated.
+        let keys = call.key.iter().map(|key| key.as_str());
+        let keys = keys.flat_map(|key| [("idempotency-key", key), ("x-idempotency-key", key)]);
+        let headers = headers.chain(keys);
+        if call.method == Method::GET {
+            let request = self.agent.get(url);
+            return headers
+                .fold(request, |request, (name, value)| request.header(name, value))
+                .call();
+        }
+        let request = if call.method == Method::DELETE {
+            self.agent.delete(url).force_send_body()
+        } else {
+            self.agent.post(url)
+        };
+        let request = headers.fold(request, |request, (name, value)| request.header(name, value));
+        match &call.body {
+            Some(body) => request.send_json(body),
+            None => request.send_empty(),
+        }
+    }
 }

@@ -18,6 +18,9 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("server.idle_timeout_seconds", 1, 3_600),
     ("server.drain_seconds", 0, 3_600),
     ("server.shutdown_timeout_seconds", 1, 3_600),
+    ("tls.handshake_timeout_seconds", 1, 300),
+    ("tls.handshakes_max", 1, 100_000),
+    ("tls.reload_seconds", 1, 86_400),
     ("tokens.default_app_ttl_days", 1, 3_650),
     ("tokens.max_delegation_depth", 1, 16),
     ("tokens.in_flight_per_tenant_max", 1, 1_000_000),
@@ -35,8 +38,12 @@ const RANGES: &[(&str, i64, i64)] = &[
 /// Texts of which only some are allowed.
 const CHOICES: &[(&str, &[&str])] = &[
     ("log.format", &["text", "json"]),
+    ("tls.client_certificates", &["none", "optional", "required"]),
     ("permissions.audit_decisions", &["all", "denied", "none"]),
 ];
+
+/// Items of a list.
+const LIST_ITEMS_MAX: usize = 64;
 
 /// Environment names that the documents give; every other key follows the rule of [`environment_name`].
 const DOCUMENTED_NAMES: &[(&str, &str)] = &[
@@ -80,11 +87,13 @@ pub(super) fn check_value(key: &str, value: &Value, default: &Value) -> Result<(
             }
             _ => Ok(()),
         },
+        Value::Array(items) if items.len() > LIST_ITEMS_MAX => Err(format!("must have at most {LIST_ITEMS_MAX} items")),
+        Value::Array(items) if !items.iter().all(Value::is_str) => Err("must be a list of texts".to_owned()),
         _ => Ok(()),
     }
 }
 
-/// Reads an environment variable's text as a value of the same kind as the default.
+/// Reads an environment variable's text as a value of the same kind as the default; the items of a list are joined by commas.
 pub(super) fn parse_text(text: &str, default: &Value) -> Result<Value, String> {
     match default {
         Value::Integer(_) => text
@@ -95,6 +104,10 @@ pub(super) fn parse_text(text: &str, default: &Value) -> Result<Value, String> {
             .parse()
             .map(Value::Boolean)
             .map_err(|_| "must be true or false".to_owned()),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
         _ => Ok(Value::String(text.to_owned())),
     }
 }

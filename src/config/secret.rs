@@ -14,6 +14,21 @@ impl Secret {
         Self(Zeroizing::new(bytes))
     }
 
+    /// The secret that a text file holds: editors and `echo` end a text with a line break that is no part of it. Raw bytes are kept
+    /// as they are.
+    pub fn of_text_file(content: &[u8]) -> Self {
+        let secret = match std::str::from_utf8(content) {
+            Ok(text) => text.trim_end_matches(['\r', '\n']).as_bytes(),
+            Err(_) => content,
+        };
+        Self::new(secret.to_vec())
+    }
+
+    /// Whether it can travel as a credential in a header (RFC 6750 section 2.1).
+    pub fn fits_a_header(&self) -> bool {
+        !self.is_empty() && self.0.iter().all(u8::is_ascii_graphic)
+    }
+
     /// The bytes themselves, for the one place that uses them.
     pub fn expose(&self) -> &[u8] {
         &self.0

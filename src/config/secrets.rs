@@ -14,7 +14,7 @@ pub const ADMIN_TOKEN_CHARS_MIN: usize = 32;
 /// Shortest master key.
 pub const MASTER_KEY_BYTES_MIN: usize = 32;
 /// Longest secret: more is surely the wrong file.
-const SECRET_BYTES_MAX: usize = 4_096;
+pub const SECRET_BYTES_MAX: usize = 8_192;
 
 /// The secrets that the process was started with.
 #[derive(Clone, Debug, Default)]
@@ -25,10 +25,12 @@ pub struct Secrets {
     pub admin_token: Option<Secret>,
     /// The credential of whoever may read the metrics and nothing else.
     pub metrics_token: Option<Secret>,
+    /// What commands present to the service that they call.
+    pub client_credential: Option<Secret>,
 }
 
 impl Secrets {
-    /// Reads all secrets; what cannot be read is a problem, what others can read is a warning.
+    /// Reads the secrets; what cannot be read is a problem, what others can read is a warning.
     pub(super) fn read(
         config: &Config,
         environment: &Environment,
@@ -39,22 +41,26 @@ impl Secrets {
             let found = match (environment.text(variable), file) {
                 // The environment wins; a text that is not UTF-8 has been reported already.
                 (Some(text), _) => return Some(Secret::new(text.as_bytes().to_vec())),
-                (None, Some(path)) => read_file(path, key, warnings),
+                (None, Some(path)) => read_secret(path, key, warnings),
                 (None, None) => return None,
             };
             found.map_err(|message| problems.push(Problem::new(key, message))).ok()
         };
-        let auth = &config.auth;
         Self {
             master_key: read(
                 "AUTH_MASTER_KEY",
                 "auth.master_key_file",
-                auth.master_key_file.as_deref(),
+                config.auth.master_key_file.as_deref(),
             ),
             admin_token: read(
                 "AUTH_ADMIN_TOKEN",
                 "auth.admin_token_file",
-                auth.admin_token_file.as_deref(),
+                config.auth.admin_token_file.as_deref(),
+            ),
+            client_credential: read(
+                "AUTH_CLIENT_CREDENTIAL",
+                "client.credential_file",
+                config.client.credential_file.as_deref(),
             ),
             metrics_token: read(
                 "AUTH_METRICS_TOKEN",
@@ -64,7 +70,7 @@ impl Secrets {
         }
     }
 
-    /// Judges them without saying anything about their content.
+    /// Judges the secrets without saying anything about their content.
     pub(super) fn check(&self, problems: &mut Vec<Problem>) {
         if self
             .master_key
@@ -73,6 +79,17 @@ impl Secrets {
         {
             let message = format!("the master key must have at least {MASTER_KEY_BYTES_MIN} bytes");
             problems.push(Problem::new("AUTH_MASTER_KEY or auth.master_key_file", message));
+        }
+        if self
+            .client_credential
+            .as_ref()
+            .is_some_and(|credential| !credential.fits_a_header())
+        {
+            let message = "the credential must be visible ASCII without spaces";
+            problems.push(Problem::new(
+                "AUTH_CLIENT_CREDENTIAL or client.credential_file",
+                message,
+            ));
         }
         let tokens = [
             ("admin", "AUTH_ADMIN_TOKEN or auth.admin_token_file", &self.admin_token),
@@ -96,20 +113,24 @@ impl Secrets {
     }
 }
 
-/// A token travels in a header (RFC 6750), so what no header can carry could never be presented.
+/// Why this can be no token that somebody presents.
 fn token_fault(name: &str, token: &Secret) -> Option<String> {
     if token.len() < ADMIN_TOKEN_CHARS_MIN {
         Some(format!(
             "the {name} token must have at least {ADMIN_TOKEN_CHARS_MIN} characters"
         ))
-    } else if !token.expose().iter().all(u8::is_ascii_graphic) {
+    } else if !token.fits_a_header() {
         Some(format!("the {name} token must be visible ASCII without spaces"))
     } else {
         None
     }
 }
 
-fn read_file(path: &Path, key: &str, warnings: &mut Vec<String>) -> Result<Secret, String> {
+/// Reads a secret from a file; what others can read is a warning that names `key`.
+///
+/// # Errors
+/// A file that cannot be read, or is too large to be a secret.
+pub fn read_secret(path: &Path, key: &str, warnings: &mut Vec<String>) -> Result<Secret, String> {
     let failed = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
     let file = File::open(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
@@ -130,15 +151,7 @@ fn read_file(path: &Path, key: &str, warnings: &mut Vec<String>) -> Result<Secre
     if bytes.len() > SECRET_BYTES_MAX {
         return Err(format!("`{}` has more than {SECRET_BYTES_MAX} bytes", path.display()));
     }
-    Ok(Secret::new(without_line_end(&bytes).to_vec()))
-}
-
-/// Editors and `echo` end a text with a line break that is no part of the secret; raw bytes are kept as they are.
-fn without_line_end(bytes: &[u8]) -> &[u8] {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim_end_matches(['\r', '\n']).as_bytes(),
-        Err(_) => bytes,
-    }
+    Ok(Secret::of_text_file(&bytes))
 }
 
 #[cfg(test)]
@@ -151,12 +164,19 @@ mod tests {
         problems
     }
 
+    fn with_admin_token_file(path: &Path) -> Config {
+        let mut config = Config::default();
+        config.auth.admin_token_file = Some(path.to_owned());
+        config
+    }
+
     #[test]
     fn short_secrets_are_refused_without_being_shown() {
         let secrets = Secrets {
             master_key: Some(Secret::new(vec![b'k'; 31])),
             admin_token: Some(Secret::new(b"short-admin-token".to_vec())),
             metrics_token: Some(Secret::new(b"short-metrics-token".to_vec())),
+            ..Secrets::default()
         };
         let told = problems(&secrets);
         assert_eq!(told.len(), 3);
@@ -198,8 +218,7 @@ mod tests {
     fn the_environment_wins_over_a_file_and_a_file_loses_its_line_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "from-the-file\r\n").unwrap();
-        let mut config = Config::default();
-        config.auth.admin_token_file = Some(file.path().to_owned());
+        let config = with_admin_token_file(file.path());
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let read = Secrets::read(&config, &Environment::default(), &mut problems, &mut warnings);
         assert!(read.admin_token.unwrap().matches(b"from-the-file"));
@@ -215,8 +234,7 @@ mod tests {
         let huge = directory.path().join("huge");
         std::fs::write(&huge, vec![b'x'; SECRET_BYTES_MAX + 1]).unwrap();
         for path in [directory.path().join("missing"), directory.path().to_owned(), huge] {
-            let mut config = Config::default();
-            config.auth.admin_token_file = Some(path);
+            let config = with_admin_token_file(&path);
             let (mut problems, mut warnings) = (Vec::new(), Vec::new());
             Secrets::read(&config, &Environment::default(), &mut problems, &mut warnings);
             assert_eq!(problems.len(), 1);
@@ -230,7 +248,7 @@ mod tests {
         std::fs::write(file.path(), "x").unwrap();
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
         let mut warnings = Vec::new();
-        read_file(file.path(), "auth.admin_token_file", &mut warnings).unwrap();
+        read_secret(file.path(), "auth.admin_token_file", &mut warnings).unwrap();
         assert_eq!(warnings.len(), 1);
     }
 }

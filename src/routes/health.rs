@@ -26,7 +26,7 @@ pub async fn ready(app: Data<App>, serving: Data<Serving>) -> Result<HttpRespons
     let is_red = holding.clone().any(|condition| condition.is_red);
     let reasons: Vec<_> = holding.map(|condition| condition.reason).collect();
     if is_red {
-        let detail = "requests should be sent elsewhere";
+        let detail = format!("requests should be sent elsewhere: {}", reasons.join(", "));
         return Err(ApiError::unavailable(detail).with_extra("reasons", reasons));
     }
     let status = if reasons.is_empty() { "ready" } else { "degraded" };
@@ -41,7 +41,8 @@ pub async fn ready(app: Data<App>, serving: Data<Serving>) -> Result<HttpRespons
 pub async fn metrics(request: HttpRequest, app: Data<App>, serving: Data<Serving>) -> Result<HttpResponse, ApiError> {
     match Credential::of(&request)? {
         Credential::Bearer(text) if app.may_watch(text.expose()) => {}
-        Credential::None if app.watching_needs_credential() || !app.is_local(&request) => {
+        // Identity would take them for the operator.
+        Credential::None if app.is_open() && (app.watching_needs_credential() || !app.is_local(&request)) => {
             return Err(ApiError::unauthenticated());
         }
         _ => Identity::of(&request, &app).await?.require_operator(&app).await?,

@@ -32,7 +32,10 @@ impl Program {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let line = first_line(child.stdout.as_mut().unwrap());
-        let Some(address) = line.strip_prefix("listening on http://") else {
+        let said = line
+            .strip_prefix("listening on ")
+            .and_then(|said| said.split_once("://"));
+        let Some((_, address)) = said else {
             let _ = child.kill();
             panic!("it ended with {} and said {line:?}", child.wait().unwrap());
         };

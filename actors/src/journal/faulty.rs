@@ -318,4 +318,8 @@ impl<S: Store> Store for Unsynced<S> {
     fn free_bytes(&self) -> Option<u64> {
         self.0.free_bytes()
     }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        self.0.stored_bytes()
+    }
 }

@@ -28,7 +28,7 @@ use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
 use crate::limits::{GARBAGE_PER_APPEND_MAX, PURGED_PER_TURN_MAX};
-use crate::metrics::{Counters, PerKind, RevocationKind};
+use crate::metrics::{Counters, RevocationKind};
 use crate::permits::Permit;
 use crate::tenant::Rejection;
 
@@ -175,16 +175,6 @@ impl Tenant {
     /// Whether something was appended that is not durable yet.
     pub(crate) fn has_appends_in_flight(&self) -> bool {
         self.progress.completed.load(Ordering::Acquire) < self.appended
-    }
-
-    /// Tokens in memory, by kind.
-    pub(crate) const fn token_counts(&self) -> &PerKind<u64> {
-        self.state.tokens.counts()
-    }
-
-    /// Gives up the tenant's memory and its place in the journal.
-    pub(crate) fn into_parts(self) -> (State, Lease) {
-        (self.state, self.lease)
     }
 
     /// # Errors

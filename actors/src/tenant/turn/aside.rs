@@ -1,15 +1,27 @@
-//! What a turn writes beside its answer, and nobody waits for.
+//! What a turn writes beside its answer, and nobody waits for; and what its actor asks of a tenant.
 
 use super::{Fault, Origin, Tenant};
 use crate::clock::UnixMillis;
 use crate::commands::permissions::PurgeOverrides;
 use crate::commands::{Caller, Command, Moment};
-use crate::journal::Events;
+use crate::journal::{Events, Lease};
+use crate::metrics::PerKind;
 use crate::permissions::audit;
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::folding::Fold;
+use crate::tenant::state::State;
 
 impl Tenant {
+    /// Tokens in memory, by kind.
+    pub(crate) const fn token_counts(&self) -> &PerKind<u64> {
+        self.state.tokens.counts()
+    }
+
+    /// Gives up the tenant's memory and its place in the journal.
+    pub(crate) fn into_parts(self) -> (State, Lease) {
+        (self.state, self.lease)
+    }
+
     /// Writes what the audit may say of an answer that changed nothing. Nobody waits for it, and there is never too much of it.
     pub(super) fn note(&mut self, mut notes: Vec<AuditDraft>, origin: &Origin<'_>) -> Result<(), Fault> {
         if notes.is_empty() {
@@ -64,10 +76,12 @@ impl Tenant {
         Ok(())
     }
 
-    /// Folds if enough has happened: part of a turn, after its answer. While space is low nothing happens that could be folded.
+    /// Folds if enough has happened: part of a turn, after its answer. While space is low nothing happens that could be folded, and a
+    /// backup that is reading the customer would have to begin anew.
     pub(super) fn fold_if_due(&mut self, now: UnixMillis) -> Result<(), Fault> {
         if (self.folds.is_empty() && !self.state.is_fold_due(self.shared.fold_events))
             || self.shared.journal.is_storage_low()
+            || self.shared.journal.is_exporting(self.state.customer())
         {
             return Ok(());
         }
