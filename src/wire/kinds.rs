@@ -140,16 +140,20 @@ kinds! {
 pub struct PublicJwk {
     /// The key's identifier, which stands in the header of every token that it signed.
     pub kid: Uuid,
+    /// Always `EC`.
     #[schema(schema_with = elliptic)]
     pub kty: String,
+    /// Always `P-256`.
     #[schema(schema_with = p256)]
     pub crv: String,
     /// The first coordinate.
     pub x: Coordinate,
     /// The second coordinate.
     pub y: Coordinate,
+    /// Always `sig`.
     #[schema(schema_with = signatures)]
     pub r#use: String,
+    /// Always `ES256`.
     #[schema(schema_with = es256)]
     pub alg: String,
 }
