@@ -1,5 +1,8 @@
 //! What every handler is given: the engine, and who may call it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use actix_web::HttpRequest;
 use countersign_actors::crypto::digest::{constant_time_eq, sha256};
 use countersign_actors::engine::Engine;
@@ -17,6 +20,31 @@ pub struct App {
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
     is_on_loopback: bool,
+    /// Where a backup is begun.
+    pub backups: Backups,
+}
+
+/// Lets one backup be taken at a time.
+#[derive(Default)]
+pub struct Backups {
+    is_taking: Arc<AtomicBool>,
+}
+
+impl Backups {
+    /// Begins one, if none is being taken.
+    pub fn begin(&self) -> Option<TakingBackup> {
+        let was_taking = self.is_taking.swap(true, Ordering::AcqRel);
+        (!was_taking).then(|| TakingBackup(Arc::clone(&self.is_taking)))
+    }
+}
+
+/// Held while a backup is being taken.
+pub struct TakingBackup(Arc<AtomicBool>);
+
+impl Drop for TakingBackup {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 /// The admin credential, kept only as a digest.
@@ -46,6 +74,7 @@ impl App {
             admin,
             limiter: RateLimiter::new(limits),
             is_on_loopback: false,
+            backups: Backups::default(),
         }
     }
 
@@ -68,5 +97,19 @@ impl App {
     /// Whether this is the admin credential.
     pub fn is_admin(&self, presented: &str) -> bool {
         self.admin.as_ref().is_some_and(|admin| admin.is(presented))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_backup_is_taken_at_a_time() {
+        let backups = Backups::default();
+        let first = backups.begin();
+        assert!(first.is_some() && backups.begin().is_none());
+        drop(first);
+        assert!(backups.begin().is_some());
     }
 }

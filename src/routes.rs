@@ -4,6 +4,7 @@ use actix_web::web::ServiceConfig;
 
 use crate::endpoint::at;
 
+pub mod backup;
 pub mod customers;
 pub mod docs;
 pub mod health;
@@ -51,6 +52,7 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/customers/{id}/suspend").post(customers::suspend))
         .service(at("/customers/{id}/resume").post(customers::resume))
         .service(at("/audit").get(look_up::audit))
+        .service(at("/admin/backup").get(backup::backup))
         .service(at("/admin/purge").post(health::purge))
         .service(at("/admin/clock/confirm").post(health::confirm_clock))
         .service(at("/openapi.json").get(docs::document))

@@ -48,6 +48,11 @@ pub fn start_engine(
             "a master key was made: keep a copy apart from backups, without it the data cannot be used"
         );
     }
+    if engine.is_rekeying_unfinished() {
+        tracing::warn!(
+            "a change of the master key was cut off: stop the service and run `countersign rekey` again to finish it"
+        );
+    }
     Ok(engine)
 }
 

@@ -17,6 +17,7 @@ mod mint_session;
 mod mint_subagent;
 pub mod permissions;
 mod public_keys;
+mod restore_customer;
 mod revoke;
 mod rotate_signing_key;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use mint_session::{MintSession, SessionParent};
 pub use mint_subagent::MintSubagent;
 use permissions::PermissionRules;
 pub use public_keys::{PublicKeys, PublishedKeys};
+pub use restore_customer::{RestoreCustomer, RestoreStep};
 pub use revoke::{CountSelected, ListDescendants, RevokeMany, RevokeToken, Selector};
 pub use rotate_signing_key::{KeyInfo, NewKey, RotateSigningKey};
 

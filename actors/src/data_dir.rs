@@ -6,6 +6,12 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod rekeying;
+mod restoring;
+
+pub use rekeying::{NewMasterKey, Rekeying};
 
 use crate::crypto::CryptoError;
 use crate::crypto::seal::{MasterKey, Sealer};
@@ -24,6 +30,12 @@ pub enum DataDirError {
     /// Nothing was ever kept there.
     #[error("`{}` holds no data", .0.display())]
     NoData(PathBuf),
+    /// A backup is restored into an empty directory only.
+    #[error("`{}` is not empty: a backup is restored into an empty directory only", .0.display())]
+    NotEmpty(PathBuf),
+    /// A restoration into it was cut off, so what is there is not whole.
+    #[error("`{}` holds a restoration that was cut off: empty it and restore again", .0.display())]
+    UnfinishedRestore(PathBuf),
     /// The file system refused.
     #[error("cannot use `{}`: {source}", path.display())]
     Io {
@@ -46,11 +58,11 @@ pub enum DataDirError {
     Crypto(#[from] CryptoError),
 }
 
-/// A data directory that belongs to this process until dropped.
-#[derive(Debug)]
+/// A data directory that belongs to this process until this and its clones are dropped.
+#[derive(Clone, Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 /// The key that secrets are sealed under, and whether it was made just now.
@@ -76,9 +88,10 @@ impl DataDir {
             .open(&lock_path)
             .map_err(io_error(&lock_path))?;
         match lock.try_lock() {
+            Ok(()) if restoring::is_marked(path) => Err(DataDirError::UnfinishedRestore(path.to_owned())),
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
-                _lock: lock,
+                _lock: Arc::new(lock),
             }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(io_error(&lock_path)(error)),
@@ -124,23 +137,27 @@ impl DataDir {
         }
         let (key, generated) = match given {
             Some(key) => (key, None),
-            None => self.own_key(check.is_some())?,
+            None => self.own_key(check.as_deref())?,
         };
         let sealer = Sealer::new(&key);
-        match check {
-            Some(check) if sealer.matches_check_value(&check)? => {}
+        let sealer = match check {
+            Some(check) if sealer.matches_check_value(&check)? => self.with_previous(sealer)?,
             Some(_) => return Err(DataDirError::MasterKeyWrong(self.path.clone())),
-            None => self.write_durably(KEY_CHECK, &sealer.check_value()?)?,
-        }
+            None => {
+                self.write_durably(KEY_CHECK, &sealer.check_value()?)?;
+                sealer
+            }
+        };
         Ok(Unsealing { sealer, generated })
     }
 
     /// The key in the directory; a fresh one if there is neither a key nor anything sealed.
-    fn own_key(&self, sealed: bool) -> Result<(MasterKey, Option<PathBuf>), DataDirError> {
+    fn own_key(&self, check: Option<&[u8]>) -> Result<(MasterKey, Option<PathBuf>), DataDirError> {
+        self.finish_own_key(check)?;
         let path = self.path.join(GENERATED_KEY);
         match read_if_there(&path)? {
             Some(content) => Ok((MasterKey::from_content(&zeroize::Zeroizing::new(content))?, None)),
-            None if sealed => Err(DataDirError::MasterKeyMissing(self.path.clone())),
+            None if check.is_some() => Err(DataDirError::MasterKeyMissing(self.path.clone())),
             None => {
                 let (key, content) = MasterKey::generate()?;
                 self.write_durably(GENERATED_KEY, content.as_bytes())?;
@@ -162,6 +179,11 @@ impl DataDir {
             .and_then(|()| file.sync_all())
             .map_err(io_error(&unfinished))?;
         fs::rename(&unfinished, &path).map_err(io_error(&path))?;
+        self.sync()
+    }
+
+    /// Makes names that were made, changed or removed in the directory durable.
+    fn sync(&self) -> Result<(), DataDirError> {
         File::open(&self.path)
             .and_then(|directory| directory.sync_all())
             .map_err(io_error(&self.path))

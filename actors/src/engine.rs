@@ -254,6 +254,11 @@ impl Engine {
         self.inner.generated_key.as_ref()
     }
 
+    /// Whether a change of the master key was cut off: some secrets may still be sealed under the key from before.
+    pub fn is_rekeying_unfinished(&self) -> bool {
+        self.inner.sealer.has_previous()
+    }
+
     /// Seals and opens secrets.
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.inner.sealer

@@ -7,7 +7,8 @@
 //! - `recovery`: reading a tenant back, behind a fence in the writer's own queue; `reading`: reads beside the queue
 //! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer; `sled_store`: the embedded one
 //! - `mark`: whether the store's end is lost; `seal`: the files beside the store that tell of it
-//! - `inspection`: a stopped store, opened only to be read
+//! - `export`: a tenant as a backup takes it, at one moment while others write
+//! - `inspection`: a stopped store, opened only to be read; `verification`: all of it, looked at; `offline`: writing to it
 //! - `format`: the version of a whole store; `status`: how the journal is
 //! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand; `testing`: records without a store
 //!
@@ -18,6 +19,7 @@
 
 mod admission;
 mod chores;
+mod export;
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
 mod format;
@@ -26,6 +28,7 @@ mod inspection;
 mod keys;
 mod lease;
 mod mark;
+mod offline;
 mod reading;
 mod record;
 mod recovery;
@@ -36,6 +39,7 @@ mod status;
 mod store;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
+mod verification;
 mod writer;
 
 use std::fmt;
@@ -46,16 +50,19 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use export::{Export, ExportError, Piece};
 #[cfg(any(test, feature = "testing"))]
 pub use faulty::{Fault, FaultyStore, Operation};
 pub use inspection::StoppedJournal;
 pub use keys::Space;
 pub use lease::{Append, AppendError, Completion, Lease, Refusal, SideChange};
-pub use record::Events;
+pub use offline::OfflineWriter;
+pub use record::{Events, read_record};
 pub use recovery::{RecoverError, Recovery};
 pub use sled_store::OpenError;
 pub use status::Status;
 pub use store::{Direction, Store, StoreError, Visit, WriteBatch};
+pub use verification::{Damaged, Item, Place};
 
 use crate::data_dir::DataDir;
 use crate::id::CustomerId;

@@ -61,11 +61,14 @@
 //! - [`token`]: token kinds, claims, grants and their signed form
 //! - [`journal`]: durable before answered: append, group commit, recovery
 //! - [`crypto`]: keys, sealing, digests
-//! - [`data_dir`]: the data directory's lock and master key; [`inspection`]: looking into a stopped store
+//! - [`data_dir`]: the data directory's lock and master key; [`inspection`]: looking into a stopped store;
+//!   [`verification`]: checking all of it
+//! - [`backup`]: all customers as a stream, and reading it back; [`rekey`]: another master key
 //! - [`id`], [`clock`], [`limits`], [`error`]: what all of them speak of
 //!
 //! What an embedding program names most often is also found at the root.
 
+pub mod backup;
 pub mod clock;
 pub mod commands;
 pub mod crypto;
@@ -81,11 +84,13 @@ pub mod permissions;
 mod permits;
 mod placement;
 pub mod rbac;
+pub mod rekey;
 mod supervisor;
 pub mod tenant;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod token;
+pub mod verification;
 
 pub use commands::{Call, Caller};
 pub use crypto::jose::keys_of_jwks;

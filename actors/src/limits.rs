@@ -72,6 +72,14 @@ pub const RECOVERY_SLICE_MAX: usize = 1_000;
 pub const RECOVERY_THREADS: usize = 2;
 /// Rows in the answer of one journal scan.
 pub const SCAN_ROWS_MAX: usize = 1_000;
+/// Bytes of one frame of a backup: the largest record or row, with room for its head.
+pub const BACKUP_FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of rows after which a page of a backup ends.
+pub const EXPORT_PAGE_BYTES: usize = 256 * 1024;
+/// Times that a backup begins a tenant anew because it was folded meanwhile, before it gives up.
+pub const EXPORT_ATTEMPTS_MAX: usize = 8;
+/// Bytes after which what is written to a stopped store is handed over to it.
+pub const OFFLINE_BATCH_BYTES: usize = 1024 * 1024;
 /// Bytes that sled may cache.
 pub const STORE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Seconds that the record of a call with an idempotency key is kept.
@@ -120,6 +128,10 @@ pub const AUDIT_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
 pub const VERIFIED_TOKENS_MAX: usize = 32_768;
 /// Turns that one page of a list may take.
 pub const LIST_TURNS_MAX: usize = 20;
+
+/// Keys, events and permission overrides, of each so many, that one step of a restoration is about: its event stays below
+/// [`APPEND_BYTES_MAX`] even if every identifier has 255 characters of four bytes.
+pub const RESTORED_PER_STEP_MAX: usize = 2_000;
 
 /// Live permission overrides of one user.
 pub const LIVE_OVERRIDES_PER_USER_MAX: usize = 1_000;

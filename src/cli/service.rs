@@ -24,6 +24,8 @@ pub(super) use tls::Tls;
 
 use super::connection::Connection;
 
+mod backup;
+
 /// Time for one call, from connecting to the whole answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of an answer; the list of what a cascade revoked has up to 4 MB.
@@ -120,6 +122,13 @@ impl Call {
     }
 }
 
+fn read_whole(response: &mut Response<Body>) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    let mut reader = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).reader();
+    reader.read_to_end(&mut body)?;
+    Ok(body)
+}
+
 /// A text as one segment of a path, or as a value in a query.
 pub(super) fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -183,13 +192,20 @@ impl Service {
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| self.foreign(call));
         }
-        let refusal = Refusal::read(status, &body).ok_or_else(|| self.foreign(call))?;
-        Err(ServiceError::Refused {
-            address: self.address.to_string(),
-            call: call.to_string(),
-            presented: self.authorization.is_some(),
-            refusal: Box::new(refusal),
-        })
+        Err(self.refused(call, status, &body))
+    }
+
+    /// What the service says of a call that it did not carry out.
+    fn refused(&self, call: &Call, status: StatusCode, body: &[u8]) -> ServiceError {
+        Refusal::read(status, body).map_or_else(
+            || self.foreign(call),
+            |refusal| ServiceError::Refused {
+                address: self.address.to_string(),
+                call: call.to_string(),
+                presented: self.authorization.is_some(),
+                refusal: Box::new(refusal),
+            },
+        )
     }
 
     /// A call of the permission family: what stands in `data`.
@@ -219,10 +235,7 @@ impl Service {
             reason,
         };
         let mut response = self.request(call).map_err(|error| unreachable(error.to_string()))?;
-        let mut body = Vec::new();
-        let reader = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).reader();
-        let read = { reader }.read_to_end(&mut body);
-        read.map_err(|error| unreachable(error.to_string()))?;
+        let body = read_whole(&mut response).map_err(|error| unreachable(error.to_string()))?;
         Ok((response.status(), body))
     }
 

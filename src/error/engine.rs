@@ -89,6 +89,7 @@ const fn words(rejection: &Rejection) -> (u16, &'static str, &'static str) {
         Rejection::KeyLimit => (429, "key_limit", "Too many signing keys"),
         Rejection::TokenNotFound => (404, "token_not_found", "Unknown token"),
         Rejection::EventDiffers => (400, "event_differs", "Another event"),
+        Rejection::EventBarred => (409, "event_barred", "Nothing decides the event"),
         Rejection::OverrideRevoked => (403, "override_revoked", "Revoked override token"),
         Rejection::OverrideExpired => (410, "override_expired", "Expired override token"),
         Rejection::DecisionNotAllowed(_) => (400, "decision_not_allowed", "Not among the token's decisions"),

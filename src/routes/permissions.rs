@@ -21,6 +21,7 @@ mod whoami;
 pub fn configure(app: &mut ServiceConfig) {
     app.service(at("/api/v1/permissions/overrides").post(overrides::create))
         .service(at("/api/v1/permissions/overrides/remove/{id}").delete(overrides::delete))
+        .service(at("/api/v1/permissions/overrides/{id}/confirm").post(overrides::confirm))
         .service(at("/api/v1/permissions/overrides/{admin_id}").get(overrides::list))
         .service(at("/api/v1/permissions/check").post(checks::check))
         .service(at("/api/v1/permissions/check-batch").post(checks::check_batch))

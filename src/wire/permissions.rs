@@ -83,6 +83,10 @@ pub struct OverrideAnswer<'a> {
     /// The key that made it.
     #[schema(value_type = Option<kinds::Uuid>, required)]
     created_by: Option<String>,
+    /// Only there while it waits for somebody to confirm it, after the organisation was restored from a backup.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(value_type = bool, required = false)]
+    suspended: bool,
     /// Only there if something about it is worth a warning.
     #[schema(value_type = Vec<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,9 +106,14 @@ impl<'a> OverrideAnswer<'a> {
             reason: rule.reason.as_str(),
             expires_at: rule.expiry.moment().map(UnixMillis::to_rfc3339),
             created_at: rule.created_at.to_rfc3339(),
-            status: if view.is_live { "active" } else { "expired" },
+            status: match (view.is_live, rule.suspended) {
+                (false, _) => "expired",
+                (true, true) => "suspended",
+                (true, false) => "active",
+            },
             organization_id: customer,
             created_by: rule.created_by.map(|jti| jti.to_string()),
+            suspended: rule.suspended,
             warnings: None,
         }
     }

@@ -138,7 +138,7 @@ impl<'a> Entry<'a> {
                 entry.kind = "agent";
                 entry.agent_id = Some(agent_id.as_str());
             }
-            Target::IssuedBefore(before) => {
+            Target::IssuedBefore(before) | Target::Restoration { issued_before: before } => {
                 entry.kind = "issued_before";
                 entry.issued_before = Some(before.to_rfc3339());
             }

@@ -75,6 +75,9 @@ impl Command for DecideEvent {
         if let Some(standing) = state.decisions.standing(event_id) {
             return Err(Rejection::EventDecided(Box::new(standing)));
         }
+        if state.decisions.is_barred(event_id) {
+            return Err(Rejection::EventBarred);
+        }
         state.liveness(token, moment.now).map_err(|dead| match dead {
             Dead::Revoked => Rejection::OverrideRevoked,
             Dead::Expired => Rejection::OverrideExpired,

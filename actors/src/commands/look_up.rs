@@ -202,10 +202,19 @@ impl Command for ListRevocations {
     }
 
     fn decide(self, state: &State, _: &Moment<'_>) -> Result<Decided<Self::Reply>, Rejection> {
-        // A place that this customer has not reached is from before its erasure, or from a lost disk.
-        let after = if self.after > state.sequence() { 0 } else { self.after };
-        Ok(Decided::answer(
-            state.revocations.after(after).take(FEED_PAGE_MAX).cloned().collect(),
-        ))
+        let ahead = state.revocations.ahead();
+        // A place that this customer has not reached is from before its erasure, or from a lost disk; one that lies before all of
+        // its places is from before a restoration.
+        let after = self
+            .after
+            .checked_sub(ahead)
+            .filter(|after| *after <= state.sequence())
+            .unwrap_or(0);
+        let page = state.revocations.after(after).take(FEED_PAGE_MAX);
+        let placed = page.map(|revocation| Revocation {
+            sequence: revocation.sequence.saturating_add(ahead),
+            ..revocation.clone()
+        });
+        Ok(Decided::answer(placed.collect()))
     }
 }

@@ -55,6 +55,9 @@ impl Command for MintOverride {
         if let Some(standing) = state.decisions.standing(&self.event_id) {
             return Err(Rejection::EventDecided(Box::new(standing)));
         }
+        if state.decisions.is_barred(&self.event_id) {
+            return Err(Rejection::EventBarred);
+        }
         let minting = Minting::begin(state, moment)?;
         let query = |jti| ParentQuery {
             jti,

@@ -4,6 +4,7 @@ mod assign_roles;
 mod change_role;
 mod check_permission;
 mod check_permissions;
+mod confirm_override;
 mod create_override;
 mod create_role;
 mod delete_override;
@@ -22,6 +23,7 @@ pub use assign_roles::AssignRoles;
 pub use change_role::ChangeRole;
 pub use check_permission::{Check, CheckAnswer, CheckPermission, Explanation, Layer};
 pub use check_permissions::CheckPermissions;
+pub use confirm_override::ConfirmOverride;
 pub use create_override::CreateOverride;
 pub use create_role::CreateRole;
 pub use delete_override::DeleteOverride;
@@ -92,7 +94,7 @@ impl<T> Repeatable<T> {
 pub struct OverrideView {
     /// The override.
     pub rule: Arc<Override>,
-    /// Whether it is in force.
+    /// Whether it is not over.
     pub is_live: bool,
 }
 

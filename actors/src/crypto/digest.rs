@@ -21,6 +21,37 @@ pub fn sha256(data: &[u8]) -> [u8; SHA256_BYTES] {
     out
 }
 
+/// The SHA-256 of what comes piece by piece.
+#[derive(Clone)]
+pub struct RunningSha256(digest::Context);
+
+impl RunningSha256 {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    /// Goes on with these bytes.
+    pub fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    /// The digest of all that came.
+    pub fn finish(self) -> [u8; SHA256_BYTES] {
+        let mut out = [0; SHA256_BYTES];
+        for (to, from) in out.iter_mut().zip(self.0.finish().as_ref()) {
+            *to = *from;
+        }
+        out
+    }
+}
+
+impl Default for RunningSha256 {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The SHA-256 digest of `data`, in lower-case hexadecimal. A `token_hash` is this, of the whole string with its prefix.
 pub fn sha256_hex(data: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, data).as_ref())
@@ -97,7 +128,8 @@ pub fn cosignature_is_valid(
     constant_time_eq(expected.as_bytes(), cosignature.as_bytes())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     bytes
         .iter()
@@ -114,6 +146,10 @@ mod tests {
         // FIPS 180-4, example B.1.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256_hex(b"abc"), expected);
+        let mut running = RunningSha256::new();
+        running.update(b"a");
+        running.update(b"bc");
+        assert_eq!(hex(&running.finish()), expected);
         assert_eq!(hex(&sha256(b"abc")), expected);
     }
 

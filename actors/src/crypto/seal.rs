@@ -23,6 +23,9 @@ const SALT: &[u8] = b"countersign sealing v1";
 const SEAL_LABEL: &[u8] = b"countersign/v1/seal";
 const CHECK_LABEL: &[u8] = b"countersign/v1/master-key-check";
 
+/// Stands for the owner of what belongs to no customer; its purpose tells it from everything that does.
+const NOBODY: CustomerId = CustomerId::from_bytes([0; 16]);
+
 /// Bytes of [`Sealer::check_value`].
 pub const CHECK_VALUE_BYTES: usize = 32;
 
@@ -39,6 +42,11 @@ impl MasterKey {
             return Err(CryptoError::MasterKeyTooShort);
         }
         Ok(Self(Zeroizing::new(bytes.to_vec())))
+    }
+
+    /// The same key once more.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self(self.0.clone())
     }
 
     /// The master key in the content of a key file or an environment variable: its bytes without line breaks at the end.
@@ -83,6 +91,8 @@ pub enum Purpose {
     SigningKey,
     /// The secret behind a customer's cosignatures; its id is the customer's.
     OverrideSecret,
+    /// The master key from before, while secrets are sealed anew; it belongs to no customer.
+    PreviousMasterKey,
 }
 
 impl Purpose {
@@ -90,17 +100,56 @@ impl Purpose {
         match self {
             Self::SigningKey => 1,
             Self::OverrideSecret => 2,
+            Self::PreviousMasterKey => 3,
         }
     }
 }
 
 /// Seals and opens secrets with keys derived from one master key.
-pub struct Sealer(Prk);
+pub struct Sealer {
+    prk: Prk,
+    /// What also opens, while the secrets of a master key from before are being sealed anew.
+    previous: Option<Prk>,
+}
 
 impl Sealer {
     /// A sealer for this master key.
     pub fn new(master: &MasterKey) -> Self {
-        Self(Salt::new(HKDF_SHA256, SALT).extract(&master.0))
+        Self {
+            prk: Salt::new(HKDF_SHA256, SALT).extract(&master.0),
+            previous: None,
+        }
+    }
+
+    /// The same, which also opens what was sealed under a master key from before.
+    #[must_use]
+    pub fn after(self, previous: &MasterKey) -> Self {
+        Self {
+            previous: Some(Self::new(previous).prk),
+            ..self
+        }
+    }
+
+    /// Whether it also opens what was sealed under a master key from before.
+    pub const fn has_previous(&self) -> bool {
+        self.previous.is_some()
+    }
+
+    /// Seals the master key from before under this one.
+    ///
+    /// # Errors
+    /// [`CryptoError::Unavailable`] when the library fails or there is no randomness to be had.
+    pub(crate) fn seal_previous(&self, previous: &MasterKey) -> Result<Vec<u8>, CryptoError> {
+        self.seal(NOBODY, NOBODY.as_bytes(), Purpose::PreviousMasterKey, &previous.0)
+    }
+
+    /// Opens what [`Self::seal_previous`] made.
+    ///
+    /// # Errors
+    /// [`CryptoError::SealBroken`] if it was sealed under another master key.
+    pub(crate) fn open_previous(&self, sealed: &[u8]) -> Result<MasterKey, CryptoError> {
+        let opened = self.open(NOBODY, NOBODY.as_bytes(), Purpose::PreviousMasterKey, sealed)?;
+        MasterKey::from_bytes(&opened)
     }
 
     /// Seals `plaintext` for one owner, id and purpose.
@@ -117,7 +166,7 @@ impl Sealer {
         let context = Context { customer, id, purpose }.bytes();
         let nonce: [u8; NONCE_LEN] = random_bytes()?;
         let mut body = Zeroizing::new(plaintext.to_vec());
-        let tag = self.key_for(&context)?.seal_in_place_separate_tag(
+        let tag = key_for(&self.prk, &context)?.seal_in_place_separate_tag(
             Nonce::assume_unique_for_key(nonce),
             Aad::from(context),
             &mut body,
@@ -146,14 +195,10 @@ impl Sealer {
             _ => return Err(CryptoError::SealBroken),
         };
         let context = Context { customer, id, purpose }.bytes();
-        let mut buffer = Zeroizing::new(body.to_vec());
-        let length = self
-            .key_for(&context)?
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut buffer)
-            .map_err(|_| CryptoError::SealBroken)?
-            .len();
-        buffer.truncate(length);
-        Ok(buffer)
+        match (open_with(&self.prk, context, nonce, body), &self.previous) {
+            (Err(CryptoError::SealBroken), Some(previous)) => open_with(previous, context, nonce, body),
+            (outcome, _) => outcome,
+        }
     }
 
     /// A constant that only this master key gives, to be kept beside the data so that a wrong one is noticed before any write.
@@ -164,7 +209,7 @@ impl Sealer {
     /// [`CryptoError::Unavailable`] when the library fails.
     pub fn check_value(&self) -> Result<[u8; CHECK_VALUE_BYTES], CryptoError> {
         let mut value = [0; CHECK_VALUE_BYTES];
-        self.0.expand(&[CHECK_LABEL], CheckValueLength)?.fill(&mut value)?;
+        self.prk.expand(&[CHECK_LABEL], CheckValueLength)?.fill(&mut value)?;
         Ok(value)
     }
 
@@ -175,12 +220,27 @@ impl Sealer {
     pub fn matches_check_value(&self, stored: &[u8]) -> Result<bool, CryptoError> {
         Ok(verify_slices_are_equal(&self.check_value()?, stored).is_ok())
     }
+}
 
-    fn key_for(&self, context: &[u8]) -> Result<LessSafeKey, CryptoError> {
-        let info = [SEAL_LABEL, context];
-        let okm = self.0.expand(&info, &AES_256_GCM)?;
-        Ok(LessSafeKey::new(UnboundKey::from(okm)))
-    }
+fn key_for(prk: &Prk, context: &[u8]) -> Result<LessSafeKey, CryptoError> {
+    let info = [SEAL_LABEL, context];
+    let okm = prk.expand(&info, &AES_256_GCM)?;
+    Ok(LessSafeKey::new(UnboundKey::from(okm)))
+}
+
+fn open_with(
+    prk: &Prk,
+    context: [u8; 34],
+    nonce: &[u8; NONCE_LEN],
+    body: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+    let mut buffer = Zeroizing::new(body.to_vec());
+    let length = key_for(prk, &context)?
+        .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(context), &mut buffer)
+        .map_err(|_| CryptoError::SealBroken)?
+        .len();
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 impl fmt::Debug for Sealer {

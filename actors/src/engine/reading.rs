@@ -1,9 +1,12 @@
 //! Reads that go to the disk beside the tenants. They wait for it, so they belong on a thread that may wait.
 
+use std::io::Write;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::Engine;
+use crate::backup::{self, BackupError, Counts};
 use crate::id::CustomerId;
 use crate::journal::{Direction, ReadError, Space};
 use crate::limits::PAGE_MAX;
@@ -67,6 +70,14 @@ impl Engine {
             entries,
             cursor: last.filter(|_| more),
         })
+    }
+
+    /// Writes a backup of all customers while everything goes on. Waits for the disk, and for whoever takes what is written.
+    ///
+    /// # Errors
+    /// [`BackupError`]; what was written is refused then when it is read.
+    pub fn backup(&self, out: impl Write) -> Result<Counts, BackupError> {
+        backup::take(&self.inner.shared.journal, self.now(), out)
     }
 
     /// Customers after `after`, in the order of their identifiers. Waits for the disk.

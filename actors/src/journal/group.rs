@@ -204,7 +204,7 @@ impl Group {
 }
 
 /// Deletes the chunks that are stored of a row from this one on. It asks the keys, because a damaged value could hide some.
-fn delete_chunks_from(
+pub(super) fn delete_chunks_from(
     store: &dyn Store,
     batch: &mut WriteBatch,
     key: &mut Vec<u8>,

@@ -15,7 +15,7 @@ use crate::limits::SCAN_ROWS_MAX;
 /// A journal that nobody writes to: none of its threads run, nothing of a tenant is written, and what a crash has left undone
 /// stays undone. The store's own files are tidied as at every opening. The data directory stays locked until this is dropped.
 pub struct StoppedJournal {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
 }
 
 impl StoppedJournal {

@@ -51,8 +51,23 @@ impl Space {
         }
     }
 
+    /// The letter that stands for it where it is told outside a store.
+    pub const fn tag(self) -> u8 {
+        self.byte()
+    }
+
+    /// The space of this letter.
+    pub const fn of_tag(tag: u8) -> Option<Self> {
+        match tag {
+            b's' => Some(Self::Row),
+            b'k' => Some(Self::Vault),
+            b'a' => Some(Self::Audit),
+            _ => None,
+        }
+    }
+
     /// The name used in errors.
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Row => "row",
             Self::Vault => "vault entry",
@@ -130,6 +145,11 @@ pub(super) fn side_caller_key(row_key: &[u8]) -> Option<Vec<u8>> {
         caller_key.push(byte);
     }
     Some(caller_key)
+}
+
+/// The first key behind all chunks of a row: chunk numbers are two bytes.
+pub(super) fn behind_row(row_key: &[u8]) -> Vec<u8> {
+    [row_key, &[0xff; CHUNK_BYTES + 1]].concat()
 }
 
 /// Cuts the chunk number off a stored key.

@@ -79,7 +79,12 @@ pub(super) fn each_row<E: From<ReadError>>(
 }
 
 /// The first or last key of a range.
-fn end_of(store: &dyn Store, from: &[u8], to: &[u8], direction: Direction) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) fn end_of(
+    store: &dyn Store,
+    from: &[u8],
+    to: &[u8],
+    direction: Direction,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let mut found = None;
     store.scan(from, to, direction, &mut |key, _| {
         found = Some(key.to_vec());
@@ -89,7 +94,7 @@ fn end_of(store: &dyn Store, from: &[u8], to: &[u8], direction: Direction) -> Re
 }
 
 /// The folded-up-to sequence of a tenant; `None` if it was never written to.
-fn folded(store: &dyn Store, tenant: CustomerId) -> Result<Option<u64>, ReadError> {
+pub(super) fn folded(store: &dyn Store, tenant: CustomerId) -> Result<Option<u64>, ReadError> {
     let key = keys::prefix(META, tenant);
     let Some(stored) = store.get(&key)? else {
         return Ok(None);

@@ -283,6 +283,16 @@ impl<'v> Record<'v> {
         })
     }
 
+    /// Whether it is the record behind the event `last`. Only the first one behind the fold may reach below: it straddles it.
+    pub(super) fn check_follows(&self, last: u64, folded: u64) -> Result<(), String> {
+        let straddles = last == folded && self.first_sequence <= last && self.first_sequence > 0;
+        if self.first_sequence == last.saturating_add(1) || straddles {
+            return Ok(());
+        }
+        let (begins, next) = (self.first_sequence, last.saturating_add(1));
+        Err(format!("it begins at {begins}, but {next} is next"))
+    }
+
     /// The events with their sequence numbers.
     pub(super) fn events(&self) -> impl Iterator<Item = (u64, &'v [u8])> {
         let mut rest = self.events;
@@ -293,6 +303,24 @@ impl<'v> Record<'v> {
         });
         (self.first_sequence..=self.last_sequence).zip(events)
     }
+}
+
+/// Visits the events of a whole record above the folded sequence, the last event before it being `last`. Returns its last sequence.
+///
+/// # Errors
+/// What is wrong with the record, or what the visitor returned.
+pub fn read_record(
+    value: &[u8],
+    last: u64,
+    folded: u64,
+    mut visit: impl FnMut(u64, &[u8]) -> Result<(), String>,
+) -> Result<u64, String> {
+    let record = Record::parse(value).map_err(|damage| damage.to_string())?;
+    record.check_follows(last, folded)?;
+    for (sequence, event) in record.events().filter(|(sequence, _)| *sequence > folded) {
+        visit(sequence, event)?;
+    }
+    Ok(record.last_sequence)
 }
 
 fn split_event(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -338,16 +338,7 @@ fn give_out_events(
             if Some(record.last_sequence) != keys::record_last(row_key) {
                 return Err(damaged(format!("its events end at {}", record.last_sequence)).into());
             }
-            // Only the first record may reach below: it straddles the fold.
-            let straddles = last == fenced.folded && record.first_sequence <= last && record.first_sequence > 0;
-            if record.first_sequence != last + 1 && !straddles {
-                return Err(damaged(format!(
-                    "it begins at {}, but {} is next",
-                    record.first_sequence,
-                    last + 1
-                ))
-                .into());
-            }
+            record.check_follows(last, fenced.folded).map_err(damaged)?;
             let mut cost = 0;
             for (sequence, event) in record.events().filter(|(sequence, _)| *sequence > fenced.folded) {
                 cost += 1;

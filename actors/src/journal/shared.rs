@@ -1,6 +1,6 @@
 //! What the handles, the writer and the recovery threads see of each other.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) recoveries: AtomicUsize,
     pub(super) counters: Counters,
     unsettled: Mutex<Unsettled>,
+    /// Tenants that backups are reading, each so many times.
+    exporting: Mutex<HashMap<CustomerId, usize>>,
     /// Counts erasures that began, so that a read can tell that one passed by.
     erasures_begun: AtomicU64,
     progress: Mutex<Progress>,
@@ -81,6 +83,7 @@ impl Shared {
             recoveries: AtomicUsize::new(0),
             counters: Counters::default(),
             unsettled: Mutex::default(),
+            exporting: Mutex::default(),
             erasures_begun: AtomicU64::new(0),
             progress: Mutex::default(),
             progressed: Condvar::new(),
@@ -131,6 +134,24 @@ impl Shared {
     pub(super) fn is_unsettled(&self, tenant: CustomerId) -> bool {
         let unsettled = lock(&self.unsettled);
         unsettled.creating.contains(&tenant) || unsettled.erasing.contains(&tenant)
+    }
+
+    pub(super) fn begin_exporting(&self, tenant: CustomerId) {
+        *lock(&self.exporting).entry(tenant).or_default() += 1;
+    }
+
+    pub(super) fn end_exporting(&self, tenant: CustomerId) {
+        let mut exporting = lock(&self.exporting);
+        if let Some(count) = exporting.get_mut(&tenant) {
+            *count -= 1;
+            if *count == 0 {
+                exporting.remove(&tenant);
+            }
+        }
+    }
+
+    pub(super) fn is_exporting(&self, tenant: CustomerId) -> bool {
+        lock(&self.exporting).contains_key(&tenant)
     }
 
     /// From now on reads may see this group.

@@ -2,6 +2,7 @@
 
 mod contents;
 mod erasing;
+mod exporting;
 mod failing;
 mod folding;
 mod inspecting;

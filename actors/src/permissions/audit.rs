@@ -6,6 +6,10 @@ pub const OVERRIDE_CREATED: &str = "override.created";
 pub const OVERRIDE_DELETED: &str = "override.deleted";
 /// An override was forgotten, long after it expired.
 pub const OVERRIDE_PURGED: &str = "override.purged";
+/// An override that grants was suspended.
+pub const OVERRIDE_SUSPENDED: &str = "override.suspended";
+/// A suspended override was confirmed.
+pub const OVERRIDE_CONFIRMED: &str = "override.confirmed";
 /// A role was made.
 pub const ROLE_CREATED: &str = "role.created";
 /// A role was changed.
@@ -34,8 +38,8 @@ impl Kind {
     /// The kind of an entry of this action; `None` if it is not about permissions.
     pub fn of_action(action: &str) -> Option<Self> {
         match action {
-            OVERRIDE_CREATED | OVERRIDE_DELETED | OVERRIDE_PURGED | ROLE_CREATED | ROLE_CHANGED | ROLE_DELETED
-            | USER_ROLES_ASSIGNED => Some(Self::Change),
+            OVERRIDE_CREATED | OVERRIDE_DELETED | OVERRIDE_PURGED | OVERRIDE_SUSPENDED | OVERRIDE_CONFIRMED
+            | ROLE_CREATED | ROLE_CHANGED | ROLE_DELETED | USER_ROLES_ASSIGNED => Some(Self::Change),
             PERMISSION_ALLOWED | PERMISSION_DENIED | DECISIONS_LEFT_OUT => Some(Self::Decision),
             _ => None,
         }

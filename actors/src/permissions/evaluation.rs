@@ -163,6 +163,7 @@ mod tests {
             expiry: draft.expiry,
             created_at: UnixMillis::new(0),
             created_by: None,
+            suspended: false,
         })
     }
 

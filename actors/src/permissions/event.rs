@@ -23,6 +23,16 @@ pub enum PermissionEvent {
         /// Which.
         ids: Vec<OverrideId>,
     },
+    /// Overrides that grant were suspended, because the customer was restored from a backup.
+    GrantsSuspended {
+        /// Which.
+        ids: Vec<OverrideId>,
+    },
+    /// A suspended override was confirmed: it grants again.
+    GrantConfirmed {
+        /// Which.
+        id: OverrideId,
+    },
     /// A role was made.
     RoleCreated(RoleContent),
     /// A role was changed; this is how it is since.

@@ -136,7 +136,7 @@ impl From<Expiry> for Option<UnixMillis> {
     }
 }
 
-/// One override: created, perhaps deleted, never changed.
+/// One override: created, perhaps deleted, never changed but for being suspended and confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     /// Its identifier.
@@ -159,6 +159,8 @@ pub struct Override {
     pub created_at: UnixMillis,
     /// The key that created it.
     pub created_by: Option<Jti>,
+    /// Whether it waits for somebody to confirm it, and grants nothing meanwhile.
+    pub suspended: bool,
 }
 
 impl Override {
@@ -174,14 +176,14 @@ impl Override {
         self.forgotten_from().is_some_and(|from| from <= now)
     }
 
-    /// Whether it is in force.
+    /// Whether it is not over; one that is suspended is not in force all the same.
     pub fn is_live(&self, now: UnixMillis) -> bool {
         self.expiry.is_live(now)
     }
 
     /// As the audit keeps it, under the names that callers know.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut json = json!({
             "id": self.id,
             "adminId": self.admin_id,
             "path": self.path,
@@ -190,7 +192,13 @@ impl Override {
             "reason": self.reason,
             "expiresAt": self.expiry.moment().map(UnixMillis::to_rfc3339),
             "createdAt": self.created_at.to_rfc3339(),
-        })
+        });
+        if self.suspended
+            && let Some(members) = json.as_object_mut()
+        {
+            members.insert("suspended".to_owned(), true.into());
+        }
+        json
     }
 }
 

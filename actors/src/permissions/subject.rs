@@ -14,7 +14,7 @@ use crate::clock::UnixMillis;
 pub struct Subject {
     /// In the order of creation.
     by_creation: Vec<Arc<Override>>,
-    /// By path, action and effect; among equals, the one that lasts longest first.
+    /// By path, action and effect; among equals, the one that lasts longest first. Without those that are suspended.
     by_rule: Vec<Arc<Override>>,
     /// The one that is over first, first.
     by_expiry: Vec<Arc<Override>>,
@@ -44,12 +44,12 @@ impl Subject {
         self.by_creation.is_empty() && self.roles.is_empty()
     }
 
-    /// Overrides in force.
+    /// Overrides that are not over.
     pub fn live_count(&self, now: UnixMillis) -> usize {
         self.live(now).len()
     }
 
-    /// The overrides in force, in the order of their expiry.
+    /// The overrides that are not over, suspended ones among them, in the order of their expiry.
     pub fn live(&self, now: UnixMillis) -> &[Arc<Override>] {
         let expired = self.by_expiry.partition_point(|rule| !rule.is_live(now));
         self.by_expiry.get(expired..).unwrap_or_default()
@@ -87,7 +87,9 @@ impl Subject {
             return false;
         };
         self.by_creation.insert(at, Arc::clone(rule));
-        if let Err(at) = self.by_rule.binary_search_by(|other| compare_rules(other, rule)) {
+        if !rule.suspended
+            && let Err(at) = self.by_rule.binary_search_by(|other| compare_rules(other, rule))
+        {
             self.by_rule.insert(at, Arc::clone(rule));
         }
         if let Err(at) = self.by_expiry.binary_search_by(|other| compare_expiries(other, rule)) {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::clock::UnixMillis;
 use crate::commands::Caller;
 use crate::journal::{SideChange, Space};
+use crate::permissions::audit::Kind;
 
 /// What a command says about itself for the audit.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +113,22 @@ impl AuditEntry {
             value: Some(serde_json::to_vec(self)?),
         })
     }
+}
+
+/// The sequence number in the key of an entry's row: that of the first event it came with, or of the next one if it came with none.
+pub(crate) fn audit_sequence(key: &[u8]) -> Option<u64> {
+    let bytes: [u8; 8] = key.get(8..16)?.try_into().ok()?;
+    Some(u64::from_be_bytes(bytes))
+}
+
+/// Whether an entry is part of what had happened up to the event `last`. It is not if it came with a later event; what was noted of
+/// a decision that changed nothing belongs to any time.
+pub(crate) fn is_part_of(last: u64, key: &[u8], value: &[u8]) -> bool {
+    let is_note = || {
+        let entry = serde_json::from_slice::<AuditEntry>(value).ok();
+        entry.is_some_and(|entry| Kind::of_action(&entry.action) == Some(Kind::Decision))
+    };
+    audit_sequence(key).is_none_or(|sequence| sequence <= last || is_note())
 }
 
 /// What the keys of all rows of a moment begin with.

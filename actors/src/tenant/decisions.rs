@@ -1,4 +1,5 @@
-//! Decisions that humans took on flagged events: at most one an event, whatever tokens it has.
+//! Decisions that humans took on flagged events: at most one an event, whatever tokens it has; and the events that nothing decides,
+//! because a restoration cannot know whether they were decided.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,9 @@ pub struct DecisionRecord {
 pub struct Decisions {
     by_event: BTreeMap<EventId, DecisionRecord>,
     by_age: BTreeSet<(UnixMillis, EventId)>,
+    /// Events that nothing decides, since when.
+    barred: BTreeMap<EventId, UnixMillis>,
+    barred_by_age: BTreeSet<(UnixMillis, EventId)>,
 }
 
 impl Decisions {
@@ -83,19 +87,48 @@ impl Decisions {
         true
     }
 
-    /// When the oldest is forgotten.
+    /// Since when nothing decides this event, if nothing does.
+    pub(super) fn barred_at(&self, event_id: &EventId) -> Option<UnixMillis> {
+        self.barred.get(event_id).copied()
+    }
+
+    /// Whether nothing decides this event: it was undecided in a backup that the customer was restored from.
+    pub fn is_barred(&self, event_id: &EventId) -> bool {
+        self.barred.contains_key(event_id)
+    }
+
+    /// Lets nothing decide an event, for as long as a decision on it would be kept.
+    pub(super) fn bar(&mut self, event_id: EventId, at: UnixMillis) {
+        if let Some(earlier) = self.barred.insert(event_id.clone(), at) {
+            self.barred_by_age.remove(&(earlier, event_id.clone()));
+        }
+        self.barred_by_age.insert((at, event_id));
+    }
+
+    /// When the oldest decision or bar is forgotten.
     pub(super) fn first_until(&self) -> Option<UnixSeconds> {
-        let (at, _) = self.by_age.first()?;
+        let first = [self.by_age.first(), self.barred_by_age.first()];
+        let (at, _) = first.into_iter().flatten().min()?;
         Some(at.plus_seconds(DECISIONS_KEPT_SECONDS).seconds())
     }
 
-    /// Forgets up to `at_most` decisions that were kept long enough.
+    /// Forgets up to `at_most` decisions that were kept long enough, and as many bars.
     pub(super) fn purge(&mut self, now: UnixMillis, at_most: usize) {
         for _ in 0..at_most {
             match self.by_age.first() {
                 Some((at, _)) if at.plus_seconds(DECISIONS_KEPT_SECONDS) <= now => {
                     if let Some((_, event_id)) = self.by_age.pop_first() {
                         self.by_event.remove(&event_id);
+                    }
+                }
+                _ => break,
+            }
+        }
+        for _ in 0..at_most {
+            match self.barred_by_age.first() {
+                Some((at, _)) if at.plus_seconds(DECISIONS_KEPT_SECONDS) <= now => {
+                    if let Some((_, event_id)) = self.barred_by_age.pop_first() {
+                        self.barred.remove(&event_id);
                     }
                 }
                 _ => break,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::idempotency::IdempotencyRecord;
+use super::restoration::Restoration;
 use crate::clock::{UnixMillis, UnixSeconds};
 use crate::crypto::keys::PublicKey;
 use crate::id::{AgentId, EventId, Jti, KeyId, Name, SessionId};
@@ -120,6 +121,8 @@ pub enum Event {
     },
     /// Something about permission overrides or roles.
     Permission(PermissionEvent),
+    /// The customer was read back from a backup.
+    Restoration(Restoration),
 }
 
 /// A signing key as it was made. Its private part is not here: it is sealed in the vault, where it can be erased.

@@ -13,11 +13,15 @@ pub mod rows;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rows::{Assignment, FoldedCall, FoldedDecision, FoldedOverride, FoldedRole, FoldedRow, FoldedToken, Head, Segment};
+use rows::{
+    Assignment, FoldedBar, FoldedCall, FoldedDecision, FoldedOverride, FoldedRole, FoldedRow, FoldedToken, Head,
+    Segment,
+};
 
 use super::event::{Event, Mint, MintDetails, Recorded};
 use super::idempotency::Digest;
 use super::keys::SigningKeyRecord;
+use super::restoration::Restoration;
 use super::rows::RowChange;
 use super::state::State;
 use super::tokens::{Details, Token};
@@ -62,6 +66,7 @@ struct Since {
     tokens: Vec<Jti>,
     counted: BTreeSet<Jti>,
     decisions: BTreeSet<EventId>,
+    barred: BTreeSet<EventId>,
     calls: BTreeSet<Digest>,
     overrides: Vec<OverrideId>,
     roles: BTreeSet<RoleId>,
@@ -100,8 +105,12 @@ impl State {
             Event::SigningKeyRevoked { .. } => since.keys.extend(self.keys.records().iter().map(|key| key.kid)),
             Event::SessionCounted { jti, .. } => _ = since.counted.insert(*jti),
             Event::EventDecided { event_id, .. } => _ = since.decisions.insert(event_id.clone()),
+            Event::Restoration(Restoration::EventsBarred { event_ids }) => {
+                since.barred.extend(event_ids.iter().cloned());
+            }
             // The suspension is written with every fold, and revocations are found by their numbers.
-            Event::TokenRevoked { .. }
+            Event::Restoration(Restoration::CustomerRestored { .. })
+            | Event::TokenRevoked { .. }
             | Event::AgentRevoked { .. }
             | Event::IssuedBeforeRevoked { .. }
             | Event::CustomerSuspended { .. }
@@ -117,6 +126,8 @@ impl State {
                     PermissionEvent::OverrideCreated(new) => since.overrides.push(new.id),
                     PermissionEvent::OverrideDeleted { id } => gone(id),
                     PermissionEvent::OverridesPurged { ids } => ids.iter().for_each(gone),
+                    PermissionEvent::GrantsSuspended { ids } => since.overrides.extend(ids),
+                    PermissionEvent::GrantConfirmed { id } => since.overrides.push(*id),
                     PermissionEvent::RoleCreated(content) | PermissionEvent::RoleChanged(content) => {
                         since.roles.insert(content.id);
                     }
@@ -178,6 +189,7 @@ impl State {
             let row = FoldedOverride {
                 at: rule.created_at,
                 new: rule.as_ref().into(),
+                suspended: rule.suspended,
             };
             debug_assert_eq!(*id, rule.id);
             rows.push(FoldedRow::Override(rule.sequence).put(&row)?);
@@ -275,6 +287,13 @@ impl State {
                     record: record.clone(),
                 };
                 parts.add(folded.until(), &rows::Entry::Decision(folded))?;
+            }
+        }
+        for event_id in &since.barred {
+            if let Some(at) = self.decisions.barred_at(event_id) {
+                let event_id = event_id.clone();
+                let folded = FoldedBar { event_id, at };
+                parts.add(folded.until(), &rows::Entry::Bar(folded))?;
             }
         }
         let mut calls: Vec<_> = since

@@ -84,6 +84,11 @@ impl Keys {
             .collect()
     }
 
+    /// The keys that were not revoked, published or not.
+    pub fn unrevoked(&self) -> impl Iterator<Item = &SigningKeyRecord> {
+        self.records.iter().filter(|key| !key.revoked)
+    }
+
     /// Adds a key.
     pub(super) fn insert(&mut self, sequence: u64, made: &KeyMade, created_at: UnixMillis) {
         self.records.push(SigningKeyRecord {

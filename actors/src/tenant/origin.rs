@@ -9,16 +9,16 @@ use crate::commands::Caller;
 use crate::journal::SideChange;
 
 /// Where a decision comes from.
-pub(super) struct Origin<'a> {
-    pub(super) now: UnixMillis,
-    pub(super) caller: &'a Caller,
-    pub(super) request_id: Option<Arc<str>>,
-    pub(super) idempotency: Option<Idempotency>,
+pub(crate) struct Origin<'a> {
+    pub(crate) now: UnixMillis,
+    pub(crate) caller: &'a Caller,
+    pub(crate) request_id: Option<Arc<str>>,
+    pub(crate) idempotency: Option<Idempotency>,
 }
 
 impl Origin<'_> {
     /// The rows of the audit's entries about what is recorded at `sequence`.
-    pub(super) fn audit_rows(
+    pub(crate) fn audit_rows(
         &self,
         drafts: Vec<AuditDraft>,
         sequence: u64,

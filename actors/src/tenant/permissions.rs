@@ -7,7 +7,8 @@ use crate::clock::UnixMillis;
 use crate::permissions::event::{NewOverride, RoleContent};
 use crate::permissions::role::built_in_roles;
 use crate::permissions::{
-    AdminId, CapabilitySet, Override, OverrideId, PermissionEvent, Question, Role, RoleId, Subject, Verdict, evaluate,
+    AdminId, CapabilitySet, Effect, Override, OverrideId, PermissionEvent, Question, Role, RoleId, Subject, Verdict,
+    evaluate,
 };
 
 /// A tenant's permissions.
@@ -90,6 +91,18 @@ impl Permissions {
             .filter_map(|(_, id)| self.overrides.get(id))
     }
 
+    /// The overrides in force that grant, in the order of their identifiers.
+    pub fn granting(&self, now: UnixMillis) -> impl Iterator<Item = &Arc<Override>> {
+        self.live(Effect::Grant, now).filter(|rule| !rule.suspended)
+    }
+
+    /// The overrides of this effect that are not over, in the order of their identifiers.
+    pub fn live(&self, effect: Effect, now: UnixMillis) -> impl Iterator<Item = &Arc<Override>> {
+        self.overrides
+            .values()
+            .filter(move |rule| rule.effect == effect && rule.is_live(now))
+    }
+
     /// The override of this identifier, however long ago it expired.
     pub(super) fn kept(&self, id: OverrideId) -> Option<&Arc<Override>> {
         self.overrides.get(&id)
@@ -104,6 +117,8 @@ impl Permissions {
             PermissionEvent::OverrideCreated(new) => self.create(sequence, at, new),
             PermissionEvent::OverrideDeleted { id } => self.remove(id),
             PermissionEvent::OverridesPurged { ids } => ids.into_iter().try_for_each(|id| self.remove(id)),
+            PermissionEvent::GrantsSuspended { ids } => ids.into_iter().try_for_each(|id| self.set_suspended(id, true)),
+            PermissionEvent::GrantConfirmed { id } => self.set_suspended(id, false),
             PermissionEvent::RoleCreated(content) => self.set_role(at, at, content),
             PermissionEvent::RoleChanged(content) => {
                 let earlier = self.roles.remove(&content.id).ok_or("the role is not here")?;
@@ -150,6 +165,7 @@ impl Permissions {
             expiry,
             created_at,
             created_by,
+            suspended: false,
         });
         if self.overrides.contains_key(&id) || !self.subjects.entry(admin_id).or_default().insert(&rule) {
             return Err("the override's identifier is taken");
@@ -173,6 +189,23 @@ impl Permissions {
             }
         }
         Ok(())
+    }
+
+    /// Suspends an override that grants, or ends its suspension.
+    pub(super) fn set_suspended(&mut self, id: OverrideId, suspended: bool) -> Result<(), &'static str> {
+        let place = self.overrides.get_mut(&id).ok_or("the override is not here")?;
+        let subject = self.subjects.get_mut(&place.admin_id).ok_or("its user is not here")?;
+        subject.remove(place);
+        let rule = Arc::new(Override {
+            suspended,
+            ..Override::clone(place)
+        });
+        *place = Arc::clone(&rule);
+        if subject.insert(&rule) {
+            Ok(())
+        } else {
+            Err("another override was created by the same event")
+        }
     }
 
     /// Adds a role, or what a changed one has become.

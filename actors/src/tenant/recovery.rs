@@ -62,6 +62,27 @@ impl<F: FnOnce(Recovered) + Send> Recovering<F> {
     }
 }
 
+impl<F> Recovering<F> {
+    /// The state as far as it was read, with nothing forgotten.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub(crate) fn into_state(self) -> Result<Box<State>, String> {
+        let Self {
+            mut state,
+            rows,
+            mut folded,
+            ..
+        } = self;
+        folded.finish(&mut state)?;
+        for row in rows {
+            // A session whose row was not deleted in time is not here any more.
+            let _ = state.apply_row(&row);
+        }
+        Ok(state)
+    }
+}
+
 impl<F: FnOnce(Recovered) + Send> Recovery for Recovering<F> {
     fn row(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         match FoldedRow::of_key(key) {

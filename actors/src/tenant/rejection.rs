@@ -121,6 +121,11 @@ pub enum Rejection {
     /// The event has a decision already.
     #[error("the event is decided: {}", .0.decision)]
     EventDecided(Box<StandingDecision>),
+    /// The event was undecided in the backup that the customer was restored from.
+    #[error(
+        "the customer was restored from a backup in which the event was undecided; whether it was decided after that is not known, so nothing decides it any more"
+    )]
+    EventBarred,
     /// The override token was revoked.
     #[error("the override token is revoked")]
     OverrideRevoked,

@@ -9,6 +9,10 @@ use crate::clock::{UnixMillis, UnixSeconds};
 use crate::id::{AgentId, Jti, KeyId};
 use crate::token::TokenKind;
 
+/// How fast a restoration takes places in the feed to be used up. Until the year 2255 they stay numbers that a client which keeps
+/// numbers as IEEE 754 doubles can hold.
+const PLACES_PER_SECOND: u64 = 1_000_000;
+
 /// What a revocation is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +30,11 @@ pub enum Target {
     IssuedBefore(UnixSeconds),
     /// Every token that a key signed, and everything derived from them.
     Key(KeyId),
+    /// Every token from before the customer was read back from a backup.
+    Restoration {
+        /// The second before which all of them were issued.
+        issued_before: UnixSeconds,
+    },
 }
 
 /// One revocation, as the feed tells it.
@@ -52,12 +61,17 @@ pub struct Revocations {
     /// Tokens of this agent with a sequence number up to this one are dead.
     agents: HashMap<AgentId, u64>,
     issued_before: Option<(UnixSeconds, u64)>,
+    /// Tokens with a sequence number up to this one are dead.
+    restored_up_to: u64,
+    /// How far places in the feed are ahead of sequence numbers.
+    ahead: u64,
 }
 
 impl Revocations {
     /// Whether a bulk revocation kills this very token; that it reaches descendants is for the walk up the lineage to find out.
     pub(super) fn covers(&self, token: &Token) -> bool {
-        let by_age = self.issued_before.is_some_and(|(before, _)| token.issued_at < before);
+        let by_age = token.sequence <= self.restored_up_to
+            || self.issued_before.is_some_and(|(before, _)| token.issued_at < before);
         let by_agent = || {
             let agent = token.details.agent()?;
             let up_to = self.agents.get(&agent.agent_id)?;
@@ -69,6 +83,12 @@ impl Revocations {
     /// The last of an agent's tokens that are dead, by their sequence numbers.
     pub fn agent_up_to(&self, agent_id: &AgentId) -> Option<u64> {
         self.agents.get(agent_id).copied()
+    }
+
+    /// How far places in the feed are ahead of sequence numbers. A restoration takes sequence numbers back, and a follower of the
+    /// lost history must not take what is new for what it knows: so it also moves the places ahead, beyond all that were lost.
+    pub const fn ahead(&self) -> u64 {
+        self.ahead
     }
 
     /// The revocations after `sequence`, oldest first.
@@ -100,6 +120,10 @@ impl Revocations {
                 }
                 self.issued_before = Some((*before, sequence));
             }
+            Target::Restoration { issued_before } => {
+                self.restored_up_to = sequence;
+                self.ahead = places_until(*issued_before);
+            }
         }
         self.by_expiry.insert((revocation.relevant_until, sequence));
         self.feed.insert(sequence, revocation);
@@ -125,10 +149,20 @@ impl Revocations {
                     self.agents.remove(&agent_id);
                 }
                 Some(Target::IssuedBefore(_)) => self.issued_before = None,
+                Some(Target::Restoration { .. }) if sequence == self.restored_up_to => {
+                    (self.restored_up_to, self.ahead) = (0, 0);
+                }
                 _ => {}
             }
         }
     }
+}
+
+/// More places than a customer can have used until this second: it would have to record a million events in each.
+fn places_until(second: UnixSeconds) -> u64 {
+    u64::try_from(second.get())
+        .unwrap_or_default()
+        .saturating_mul(PLACES_PER_SECOND)
 }
 
 impl Target {
@@ -139,7 +173,7 @@ impl Target {
             // Not from before it happened: a key may have been stolen that signed nothing here.
             Self::Token { .. } | Self::Key(_) => last_expiry.unwrap_or_default().max(at.seconds()),
             Self::Agent(_) => longest_from(at, TokenKind::Agent),
-            Self::IssuedBefore(_) => longest_from(at, TokenKind::App),
+            Self::IssuedBefore(_) | Self::Restoration { .. } => longest_from(at, TokenKind::App),
         }
     }
 }

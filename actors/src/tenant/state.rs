@@ -114,6 +114,7 @@ impl State {
             }
             Event::TokenMinted(mint) => self.add_token(sequence, mint).map_err(inconsistent)?,
             Event::Permission(event) => self.permissions.apply(sequence, at, event).map_err(inconsistent)?,
+            Event::Restoration(part) => self.apply_restoration(sequence, at, part).map_err(inconsistent)?,
             Event::CustomerSuspended { reason: _ } => self.suspended = true,
             Event::CustomerResumed { reason: _ } => self.suspended = false,
             Event::SessionCounted { jti, used } => {
@@ -279,7 +280,7 @@ impl State {
         })
     }
 
-    fn revoke(
+    pub(super) fn revoke(
         &mut self,
         sequence: u64,
         target: Target,
@@ -300,7 +301,7 @@ impl State {
                 }
                 self.keys.get(*kid).and_then(|key| key.last_expiry)
             }
-            Target::Agent(_) | Target::IssuedBefore(_) => None,
+            Target::Agent(_) | Target::IssuedBefore(_) | Target::Restoration { .. } => None,
         };
         self.revocations.insert(Revocation {
             sequence,

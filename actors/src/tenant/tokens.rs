@@ -119,6 +119,15 @@ impl Tokens {
             .filter_map(|(_, jti)| self.get(*jti))
     }
 
+    /// The events that have override tokens, each once.
+    pub fn events(&self) -> impl Iterator<Item = &EventId> {
+        let mut last = None;
+        self.by_event
+            .iter()
+            .map(|(event_id, _)| event_id)
+            .filter(move |event_id| last.replace(*event_id) != Some(*event_id))
+    }
+
     /// Marks a token as revoked. `false` if it is not here.
     #[must_use]
     pub(super) fn revoke(&mut self, jti: Jti, revoked: Revoked) -> bool {

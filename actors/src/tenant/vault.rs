@@ -56,6 +56,12 @@ impl Vault {
     }
 }
 
+/// Whether the row of this key goes into a backup: the secret behind the cosignatures does, so that decisions stay provable; signing
+/// keys do not, because a restoration revokes them.
+pub(crate) fn is_backed_up(key: &[u8]) -> bool {
+    key == [OVERRIDE_SECRET]
+}
+
 impl VaultChange {
     /// The change as the journal writes it. A signing key's row begins with its public part, 64 bytes.
     pub(crate) fn row(&self) -> SideChange {

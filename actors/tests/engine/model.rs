@@ -245,7 +245,7 @@ fn covers(revocation: &Revocation, token: &Known, itself: bool) -> bool {
         Target::Agent(agent) => {
             token.claims["agent_id"] == agent.as_str() && issued_at <= revocation.at.seconds().get()
         }
-        Target::IssuedBefore(before) => issued_at < before.get(),
+        Target::IssuedBefore(before) | Target::Restoration { issued_before: before } => issued_at < before.get(),
         Target::Key(kid) => *kid == token.kid,
     }
 }

@@ -12,6 +12,7 @@ use countersign_actors::permissions::{
 use countersign_actors::rbac::{Pattern, Policy, PolicyRequest};
 use countersign_actors::tenant::event::{Event, KeyMade, Mint, MintDetails, Recorded};
 use countersign_actors::tenant::idempotency::{Digest, Idempotency, IdempotencyRecord, Outcome};
+use countersign_actors::tenant::restoration::Restoration;
 use countersign_actors::testing::{event_bytes, event_of_bytes};
 use countersign_actors::token::{Decision, DecisionSet, Environment, Scopes, TokenHashDigest};
 
@@ -192,6 +193,11 @@ fn permissions() -> Vec<(&'static str, PermissionEvent)> {
         ("role_changed", PermissionEvent::RoleChanged(content(None))),
         ("role_deleted", PermissionEvent::RoleDeleted { id: role }),
         (
+            "grants_suspended",
+            PermissionEvent::GrantsSuspended { ids: vec![id(21)] },
+        ),
+        ("grant_confirmed", PermissionEvent::GrantConfirmed { id: id(21) }),
+        (
             "roles_assigned",
             PermissionEvent::RolesAssigned {
                 admin_id: admin_id(),
@@ -217,6 +223,13 @@ fn others() -> Vec<(&'static str, Event)> {
         reason,
     };
     let key = |reason| Event::SigningKeyRevoked { kid: kid(2), reason };
+    let barred = Restoration::EventsBarred {
+        event_ids: vec![event_id()],
+    };
+    let restored = Restoration::CustomerRestored {
+        taken_at: AT,
+        issued_before: AT.seconds().plus(1),
+    };
     let decided = |decision, decided_by, reason| Event::EventDecided {
         event_id: event_id(),
         override_jti: jti(10),
@@ -259,6 +272,8 @@ fn others() -> Vec<(&'static str, Event)> {
             "customer_suspended.full",
             Event::CustomerSuspended { reason: because() },
         ),
+        ("restoration.events_barred", Event::Restoration(barred)),
+        ("restoration.customer_restored", Event::Restoration(restored)),
         ("customer_resumed", Event::CustomerResumed { reason: None }),
         ("customer_resumed.full", Event::CustomerResumed { reason: because() }),
     ]

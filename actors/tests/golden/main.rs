@@ -11,6 +11,7 @@
 )]
 
 mod events;
+mod folded;
 mod journal;
 mod rows;
 

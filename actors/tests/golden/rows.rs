@@ -19,6 +19,7 @@ const fn file_of(change: &RowChange) -> &'static str {
     match change {
         RowChange::SessionUsed { .. } => "session_used",
         RowChange::SessionForgotten(_) => "session_forgotten",
+        RowChange::KeyForgotten(_) => "key_forgotten",
     }
 }
 
@@ -27,6 +28,7 @@ fn facts() -> Vec<RowChange> {
     vec![
         RowChange::SessionUsed { jti, used: 70_000 },
         RowChange::SessionForgotten(jti),
+        RowChange::KeyForgotten(KeyId::new(uuid(2))),
     ]
 }
 
@@ -88,7 +90,11 @@ fn every_row_is_written_and_read_as_ever() {
     let mut names = Vec::new();
     for fact in facts() {
         let name = format!("rows/{}.txt", file_of(&fact));
-        if let Some((key, value)) = kept(&name, Space::Row, &row(&fact)) {
+        let space = match fact {
+            RowChange::KeyForgotten(_) => Space::Vault,
+            RowChange::SessionUsed { .. } | RowChange::SessionForgotten(_) => Space::Row,
+        };
+        if let Some((key, value)) = kept(&name, space, &row(&fact)) {
             assert_eq!(fact_of_row(&key, &value), Ok(fact), "{name}");
         }
         names.push(name);

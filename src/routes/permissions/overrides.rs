@@ -2,7 +2,9 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use countersign_actors::commands::permissions::{CreateOverride, DeleteOverride, ListOverrides, StatusFilter};
+use countersign_actors::commands::permissions::{
+    ConfirmOverride, CreateOverride, DeleteOverride, ListOverrides, StatusFilter,
+};
 use countersign_actors::limits::OVERRIDES_PER_PAGE_MAX;
 use countersign_actors::permissions::{
     ActionPattern, AdminId, Effect, Expiry, OverrideId, PathPattern, PermissionRejection, Reason,
@@ -75,6 +77,20 @@ pub(super) async fn list(request: HttpRequest, app: Data<App>) -> Result<HttpRes
     })?;
     let page = app.engine.execute(key.customer(), key.call(command)).await?;
     success(OverridesAnswer::of(key.customer(), &page))
+}
+
+/// `POST /api/v1/permissions/overrides/:id/confirm`: lets an override grant again that a restoration has suspended. It takes no body.
+///
+/// # Errors
+/// 404 for an override that is unknown, deleted or another organisation's: all alike.
+pub(super) async fn confirm(request: HttpRequest, app: Data<App>) -> Result<HttpResponse, ApiError> {
+    let key = ApiKey::admit(&request, &app, Class::Management, MANAGE).await?;
+    let id = request.match_info().get("id").and_then(OverrideId::parse);
+    let id = id.ok_or_else(|| Rejection::from(PermissionRejection::OverrideNotFound))?;
+    let call = key.call_once(&request, "", ConfirmOverride { id })?;
+    let confirmed = app.engine.execute(key.customer(), call).await?;
+    key.tell_repetition(confirmed.is_repetition);
+    success(OverrideAnswer::listed(key.customer(), &confirmed.answer))
 }
 
 /// `DELETE /api/v1/permissions/overrides/remove/:id`

@@ -84,6 +84,7 @@ impl Command for CreateOverride {
             expiry: new.expiry,
             created_at: now,
             created_by: new.created_by,
+            suspended: false,
         });
         let audit = AuditDraft {
             after: Some(rule.to_json()),

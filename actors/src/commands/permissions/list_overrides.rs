@@ -16,7 +16,9 @@ pub enum StatusFilter {
     Active,
     /// Those that are over.
     Expired,
-    /// Both.
+    /// Those that wait for somebody to confirm them.
+    Suspended,
+    /// All.
     #[default]
     All,
 }
@@ -30,8 +32,9 @@ impl StatusFilter {
         match text {
             "active" => Ok(Self::Active),
             "expired" => Ok(Self::Expired),
+            "suspended" => Ok(Self::Suspended),
             "all" => Ok(Self::All),
-            _ => Err("must be `active`, `expired` or `all`"),
+            _ => Err("must be `active`, `expired`, `suspended` or `all`"),
         }
     }
 }
@@ -86,9 +89,12 @@ impl ListOverrides {
     /// that are not.
     fn find<'a>(&self, subject: &'a Subject, count: usize, now: UnixMillis) -> Vec<&'a Arc<Override>> {
         match self.status {
-            StatusFilter::Active => {
-                let is_behind = |rule: &&Arc<Override>| self.after.is_none_or(|after| rule.sequence > after);
-                let mut live: Vec<_> = subject.live(now).iter().filter(is_behind).collect();
+            StatusFilter::Active | StatusFilter::Suspended => {
+                let suspended = self.status == StatusFilter::Suspended;
+                let is_wanted = |rule: &&Arc<Override>| {
+                    rule.suspended == suspended && self.after.is_none_or(|after| rule.sequence > after)
+                };
+                let mut live: Vec<_> = subject.live(now).iter().filter(is_wanted).collect();
                 live.sort_unstable_by_key(|rule| rule.sequence);
                 live
             }

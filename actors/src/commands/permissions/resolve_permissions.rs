@@ -46,6 +46,7 @@ impl Command for ResolvePermissions {
         // The first of them is over first.
         let next_expiry = live.first().and_then(|rule| rule.expiry.moment());
         let until_expiry = next_expiry.map(|moment| moment.get().saturating_sub(now.get()).div_euclid(1_000));
+        live.retain(|rule| !rule.suspended);
         live.sort_unstable_by_key(|rule| rule.sequence);
         let of_effect = |effect| {
             let rules = live.iter().filter(move |rule| rule.effect == effect);

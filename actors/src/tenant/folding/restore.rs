@@ -35,8 +35,14 @@ impl Restoring {
             }
             FoldedRow::Key(_) => state.keys.restore(serde_json::from_slice(value).map_err(malformed)?),
             FoldedRow::Override(sequence) => {
-                let FoldedOverride { at, new } = serde_json::from_slice(value).map_err(malformed)?;
-                state.permissions.create(sequence, at, new).map_err(str::to_owned)?;
+                let FoldedOverride { at, new, suspended } = serde_json::from_slice(value).map_err(malformed)?;
+                let id = new.id;
+                let created = state.permissions.create(sequence, at, new);
+                let suspended = created.and_then(|()| match suspended {
+                    true => state.permissions.set_suspended(id, true),
+                    false => Ok(()),
+                });
+                suspended.map_err(str::to_owned)?;
             }
             FoldedRow::Assignment(sequence) => {
                 let Assignment { admin_id, roles } = serde_json::from_slice(value).map_err(malformed)?;
@@ -97,6 +103,7 @@ impl Entry {
             Self::Token(token) => token.mint.expires_at,
             Self::Revocation(revocation) => revocation.relevant_until,
             Self::Decision(decision) => decision.until(),
+            Self::Bar(bar) => bar.until(),
             Self::Call(call) => call.until(),
         }
     }
@@ -107,7 +114,8 @@ impl Entry {
             Self::Token(token) => (0, token.sequence),
             Self::Revocation(revocation) => (1, revocation.sequence),
             Self::Decision(decision) => (2, decision.record.decided_at.get().unsigned_abs()),
-            Self::Call(call) => (3, call.at.get().unsigned_abs()),
+            Self::Bar(bar) => (3, bar.at.get().unsigned_abs()),
+            Self::Call(call) => (4, call.at.get().unsigned_abs()),
         }
     }
 }
@@ -130,6 +138,10 @@ impl State {
             Entry::Decision(decision) => {
                 let is_new = self.decisions.insert(decision.event_id, decision.record);
                 is_new.then_some(()).ok_or("the event is decided")
+            }
+            Entry::Bar(bar) => {
+                self.decisions.bar(bar.event_id, bar.at);
+                Ok(())
             }
             Entry::Call(call) => {
                 self.idempotency.insert(call.at, call.record);

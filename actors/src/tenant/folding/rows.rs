@@ -80,6 +80,9 @@ pub struct FoldedOverride {
     pub at: UnixMillis,
     /// What it is.
     pub new: NewOverride,
+    /// Whether it waits for somebody to confirm it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
 /// A user's roles.
@@ -122,6 +125,8 @@ pub enum Entry {
     Revocation(Revocation),
     /// A decision on a flagged event.
     Decision(FoldedDecision),
+    /// A flagged event that nothing decides.
+    Bar(FoldedBar),
     /// A call with an idempotency key.
     Call(FoldedCall),
 }
@@ -148,6 +153,22 @@ impl FoldedDecision {
     /// The last second in which it counts.
     pub(super) const fn until(&self) -> UnixSeconds {
         self.record.decided_at.plus_seconds(DECISIONS_KEPT_SECONDS).seconds()
+    }
+}
+
+/// A flagged event that nothing decides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoldedBar {
+    /// The event.
+    pub event_id: EventId,
+    /// Since when.
+    pub at: UnixMillis,
+}
+
+impl FoldedBar {
+    /// The last second in which it counts.
+    pub(super) const fn until(&self) -> UnixSeconds {
+        self.at.plus_seconds(DECISIONS_KEPT_SECONDS).seconds()
     }
 }
 

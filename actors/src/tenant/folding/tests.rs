@@ -15,6 +15,7 @@ use crate::permissions::{ActionPattern, Capability, Effect, Expiry, PathPattern,
 use crate::rbac::PolicyRequest;
 use crate::tenant::event::KeyMade;
 use crate::tenant::idempotency::{Idempotency, IdempotencyRecord, Outcome};
+use crate::tenant::restoration::Restoration;
 use crate::tenant::revocations::Target;
 use crate::token::{Decision, DecisionSet, Environment, Scope, TokenHashDigest};
 
@@ -70,6 +71,12 @@ enum Step {
     SetBack(i64),
     Forget(usize),
     Fold,
+    Bar(u8),
+    SuspendGrants {
+        until: Option<usize>,
+    },
+    ConfirmGrant(usize),
+    Restore,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -98,6 +105,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => advance.prop_map(Step::SetBack),
         3 => (0..40_usize).prop_map(Step::Forget),
         3 => Just(Step::Fold),
+        1 => (0..4_u8).prop_map(Step::Bar),
+        1 => proptest::option::of(0..3_usize).prop_map(|until| Step::SuspendGrants { until }),
+        1 => (0..64_usize).prop_map(Step::ConfirmGrant),
+        1 => Just(Step::Restore),
     ]
 }
 
@@ -203,6 +214,18 @@ impl Run {
             }
             Step::Forget(at_most) => self.forget(at_most),
             Step::Fold => self.fold(),
+            Step::Bar(event) => {
+                let event_ids = vec![event_id(event), event_id(event / 2)];
+                self.happens(Event::Restoration(Restoration::EventsBarred { event_ids }), None);
+            }
+            Step::Restore => {
+                let restored = Restoration::CustomerRestored {
+                    taken_at: UnixMillis::new(7),
+                    issued_before: self.live.now(self.now).seconds().plus(1),
+                };
+                self.happens(Event::Restoration(restored), None);
+                self.now = self.live.now(self.now);
+            }
             keys @ (Step::CreateKey | Step::RotateKey { .. } | Step::RevokeKey(_)) => self.change_keys(&keys),
             permission => self.change_permissions(permission),
         }
@@ -348,6 +371,15 @@ impl Run {
             }),
             Step::DeleteOverride(choice) => match Self::one_of(&rules, choice) {
                 Some(id) => PermissionEvent::OverrideDeleted { id },
+                None => return,
+            },
+            Step::SuspendGrants { until } => {
+                let granting = self.live.permissions.granting(self.now).map(|rule| rule.id);
+                let ids: Vec<_> = granting.take(until.unwrap_or(usize::MAX)).collect();
+                PermissionEvent::GrantsSuspended { ids }
+            }
+            Step::ConfirmGrant(choice) => match Self::one_of(&rules, choice) {
+                Some(id) => PermissionEvent::GrantConfirmed { id },
                 None => return,
             },
             Step::PurgeOverrides => {
@@ -527,6 +559,10 @@ fn seen(state: &State) -> Vec<String> {
             }),
     );
     seen.extend((0..4).map(|event| format!("{:?}", state.decisions.get(&event_id(event)))));
+    seen.extend((0..4).map(|event| format!("{:?}", state.decisions.barred_at(&event_id(event)))));
+    seen.push(state.revocations.ahead().to_string());
+    let live = |token: &Token| state.liveness(token, UnixMillis::default()).is_ok();
+    seen.extend(state.tokens.after(None).map(|token| live(token).to_string()));
     seen.extend((0..20).map(|key| format!("{:?}", state.idempotency.get(&Digest::of_sha256([key; 32])))));
     seen.extend(
         state

@@ -64,10 +64,12 @@ impl Tenant {
         Ok(())
     }
 
-    /// Folds if enough has happened: part of a turn, after its answer. While space is low nothing happens that could be folded.
+    /// Folds if enough has happened: part of a turn, after its answer. While space is low nothing happens that could be folded, and a
+    /// backup that is reading the customer would have to begin anew.
     pub(super) fn fold_if_due(&mut self, now: UnixMillis) -> Result<(), Fault> {
         if (self.folds.is_empty() && !self.state.is_fold_due(self.shared.fold_events))
             || self.shared.journal.is_storage_low()
+            || self.shared.journal.is_exporting(self.state.customer())
         {
             return Ok(());
         }

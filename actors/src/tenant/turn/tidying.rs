@@ -46,12 +46,15 @@ impl Tenant {
         };
         side.extend(old_audit_entries.into_iter().map(delete));
         let mut fold_up_to = None;
-        if !self.folds.is_empty() || self.state.is_fold_useful(now) {
+        // A backup that is reading the customer would have to begin anew.
+        let may_fold = !self.shared.journal.is_exporting(self.state.customer());
+        if may_fold && (!self.folds.is_empty() || self.state.is_fold_useful(now)) {
             let fold = self.next_fold(now)?;
             side.extend(fold.rows);
             fold_up_to = Some(fold.up_to);
         }
-        let more = !self.folds.is_empty() || !self.garbage.is_empty() || self.state.has_more_to_forget(now);
+        let more_to_fold = may_fold && (!self.folds.is_empty() || self.state.has_more_to_forget(now));
+        let more = more_to_fold || !self.garbage.is_empty();
         if side.is_empty() {
             self.answer(pending, Ok(more));
             return Ok(());

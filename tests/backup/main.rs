@@ -1,0 +1,10 @@
+//! Backups through the program itself: taken while it serves, read back elsewhere, and what is true there.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod damaged;
+#[path = "../common/program.rs"]
+mod program;
+mod refused;
+mod rekeyed;
+mod restored;
+mod support;
