@@ -45,7 +45,9 @@ fn prose(page: &Path) -> String {
 
 /// The targets of all links in a text.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
-    text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0))
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once(')')?.0))
 }
 
 /// The names by which a page's headings are linked to.
@@ -54,7 +56,11 @@ fn anchors(page: &Path) -> Vec<String> {
     let headings = headings.lines().filter(|line| line.starts_with('#'));
     let words = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-"));
     words
-        .map(|name| name.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect())
+        .map(|name| {
+            name.chars()
+                .filter(|c| c.is_alphanumeric() || "-_".contains(*c))
+                .collect()
+        })
         .collect()
 }
 
@@ -89,7 +95,11 @@ fn every_page_is_in_the_index_and_the_index_is_found_from_the_readme() {
     let listed: Vec<PathBuf> = targets(&index).map(|target| docs.join(target)).collect();
     for page in pages().iter().filter(|page| page.starts_with(&docs)) {
         let is_index = *page == docs.join("README.md");
-        assert!(is_index || listed.contains(page), "{} is not in docs/README.md", page.display());
+        assert!(
+            is_index || listed.contains(page),
+            "{} is not in docs/README.md",
+            page.display()
+        );
     }
     let readme = prose(&root().join("README.md"));
     assert!(targets(&readme).any(|target| target == "docs/README.md"));

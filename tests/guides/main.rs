@@ -28,7 +28,11 @@ fn root() -> PathBuf {
 fn with_node() -> bool {
     if std::env::var_os("COUNTERSIGN_NODE").is_some_and(|value| value == "skip") {
         // Past the test runner's capture, so that it is seen although the test passes.
-        writeln!(io::stderr(), "guides: NOT RUN: what needs Node.js, because COUNTERSIGN_NODE=skip").unwrap();
+        writeln!(
+            io::stderr(),
+            "guides: NOT RUN: what needs Node.js, because COUNTERSIGN_NODE=skip"
+        )
+        .unwrap();
         return false;
     }
     let found = Command::new("node").arg("--version").output();
@@ -75,7 +79,10 @@ fn the_walks_in_three_languages_print_the_same_with_an_admin_token() {
     let shown = |info: &str| page.of(info).first().unwrap().text.clone();
     let expected = shown("text output");
     let directory = Directory::new();
-    let service = Service::start(&directory, &format!("AUTH_ADMIN_TOKEN={ADMIN} ./target/release/countersign"));
+    let service = Service::start(
+        &directory,
+        &format!("AUTH_ADMIN_TOKEN={ADMIN} ./target/release/countersign"),
+    );
     let walk = |program: &str| {
         let mut command = service.client("bash", &directory);
         command.env("AUTH_CLIENT_CREDENTIAL", ADMIN).args(["-c", program]);
