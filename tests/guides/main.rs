@@ -1,10 +1,5 @@
 //! The pages under `docs/`: their commands are run as they stand, and what they print is compared with what the pages show.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod links;
 mod page;
@@ -28,11 +23,8 @@ fn root() -> PathBuf {
 fn with_node() -> bool {
     if std::env::var_os("COUNTERSIGN_NODE").is_some_and(|value| value == "skip") {
         // Past the test runner's capture, so that it is seen although the test passes.
-        writeln!(
-            io::stderr(),
-            "guides: NOT RUN: what needs Node.js, because COUNTERSIGN_NODE=skip"
-        )
-        .unwrap();
+        let note = "guides: NOT RUN: what needs Node.js, because COUNTERSIGN_NODE=skip";
+        writeln!(io::stderr(), "{note}").unwrap();
         return false;
     }
     let found = Command::new("node").arg("--version").output();

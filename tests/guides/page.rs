@@ -121,8 +121,10 @@ fn is_line_as_shown(shown: &str, printed: &str) -> bool {
     };
     let (middle, end) = rest.rsplit_once('…').unwrap_or(("", rest));
     for part in middle.split('…') {
-        let Some(at) = printed.find(part) else { return false };
-        printed = &printed[at + part.len()..];
+        let Some((_, rest)) = printed.split_once(part) else {
+            return false;
+        };
+        printed = rest;
     }
     printed.ends_with(end)
 }
