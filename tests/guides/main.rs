@@ -24,7 +24,7 @@ fn with_node() -> bool {
     if std::env::var_os("COUNTERSIGN_NODE").is_some_and(|value| value == "skip") {
         // Past the test runner's capture, so that it is seen although the test passes.
         let note = "guides: NOT RUN: what needs Node.js, because COUNTERSIGN_NODE=skip";
-        writeln!(io::stderr(), "{note}").unwrap();
+        writeln!(io::stderr().lock(), "{note}").unwrap();
         return false;
     }
     let found = Command::new("node").arg("--version").output();
