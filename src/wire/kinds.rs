@@ -140,16 +140,20 @@ kinds! {
 pub struct PublicJwk {
     /// The key's identifier, which stands in the header of every token that it signed.
     pub kid: Uuid,
+    /// The kind of key.
     #[schema(schema_with = elliptic)]
     pub kty: String,
-    #[schema(schema_with = p256)]
+    /// The curve.
+    #[schema(schema_with = coordinate)]
     pub crv: String,
     /// The first coordinate.
     pub x: Coordinate,
     /// The second coordinate.
     pub y: Coordinate,
+    /// What it is for.
     #[schema(schema_with = signatures)]
     pub r#use: String,
+    /// The algorithm that it signs with.
     #[schema(schema_with = es256)]
     pub alg: String,
 }
@@ -179,7 +183,7 @@ fn elliptic() -> ObjectBuilder {
     words(["EC"]).description(Some("The family of keys."))
 }
 
-fn p256() -> ObjectBuilder {
+fn coordinate() -> ObjectBuilder {
     words(["P-256"]).description(Some("The curve."))
 }
 

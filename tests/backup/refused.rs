@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::support::{Place, Service, agent, bearer, call, customer, done, failed};
+use crate::support::{Place, Service, agent, bearer, call, customer, done, failed, run};
 
 fn backed_up(place: &Place) -> Vec<u8> {
     let first = place.at("first");
@@ -102,7 +102,9 @@ fn only_the_operator_takes_a_backup_over_http() {
     let (status, answer) = call(&service.base, "GET", "/admin/backup", None, None);
     assert_eq!(status, 401, "{answer}");
     let port = service.port();
-    let told = failed(&first, &[("AUTH_PORT", &port)], &["backup", &place.text("backup")]);
+    let output = run(&first, &[("AUTH_PORT", &port)], &["backup", &place.text("backup")]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{told}");
     assert!(told.contains("401"), "{told}");
     let variables = [("AUTH_PORT", port.as_str()), ("AUTH_ADMIN_TOKEN", ADMIN)];
     let taken = done(&first, &variables, &["backup", &place.text("backup"), "--json"]);

@@ -108,6 +108,56 @@ impl Details {
         }
     }
 
+    /// The details as memory keeps them: a policy that was inherited is shared with the parent. `None` if the parent has none.
+    pub(super) fn of_mint(details: MintDetails, inherited: impl FnOnce() -> Option<Arc<Policy>>) -> Option<Self> {
+        Some(match details {
+            MintDetails::App { name, scopes, hash } => Self::App { name, scopes, hash },
+            MintDetails::Bearer { environment } => Self::Bearer { environment },
+            MintDetails::Agent {
+                agent_id,
+                agent_name,
+                policy,
+            } => {
+                let policy = policy.unwrap_or_else(Policy::default_shared);
+                Self::Agent(AgentDetails {
+                    agent_id,
+                    agent_name,
+                    policy,
+                })
+            }
+            MintDetails::Subagent {
+                agent_id,
+                agent_name,
+                policy,
+                depth,
+            } => {
+                let policy = policy.or_else(inherited)?;
+                Self::Subagent {
+                    agent: AgentDetails {
+                        agent_id,
+                        agent_name,
+                        policy,
+                    },
+                    depth,
+                }
+            }
+            MintDetails::Session { session_id, max_events } => Self::Session {
+                session_id,
+                max_events,
+                used: 0,
+            },
+            MintDetails::Override {
+                event_id,
+                allowed_decisions,
+                reason,
+            } => Self::Override {
+                event_id,
+                allowed_decisions,
+                reason,
+            },
+        })
+    }
+
     /// The details as they were minted; the policy is always there, inherited or not.
     fn to_mint(&self) -> MintDetails {
         match self.clone() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::decisions::{DecisionRecord, Decisions};
-use super::event::{Event, Mint, MintDetails, Recorded};
+use super::event::{Event, Mint, Recorded};
 use super::folding::Folding;
 use super::idempotency::IdempotencyRecords;
 use super::keys::{Keys, SigningKeyRecord};
@@ -11,13 +11,12 @@ use super::permissions::Permissions;
 use super::rejection::Rejection;
 use super::revocations::{Revocation, Revocations, Target};
 use super::rows::RowChange;
-use super::tokens::{AgentDetails, Details, NewToken, Revoked, Token, Tokens};
+use super::tokens::{Details, NewToken, Revoked, Token, Tokens};
 use super::vault::{Vault, VaultChange};
 use crate::clock::UnixMillis;
 use crate::crypto::sealed::SealedKey;
 use crate::id::{CustomerId, Jti};
 use crate::limits::EXPIRED_READABLE_SECONDS;
-use crate::rbac::Policy;
 use crate::token::TokenKind;
 use crate::token::grant::claims_json;
 
@@ -323,7 +322,8 @@ impl State {
             expires_at,
             details,
         } = mint;
-        let details = self.details_of(parent, details)?;
+        let inherited = || Some(Arc::clone(&self.tokens.get(parent?)?.details.agent()?.policy));
+        let details = Details::of_mint(details, inherited).ok_or("its parent has no policy to inherit")?;
         self.keys.note_signature(kid, expires_at);
         let new = NewToken {
             jti,
@@ -339,57 +339,6 @@ impl State {
         } else {
             Err("its identifier is taken or its parent is not here")
         }
-    }
-
-    /// The event's details as memory keeps them: a policy that was inherited is shared with the parent.
-    fn details_of(&self, parent: Option<Jti>, details: MintDetails) -> Result<Details, &'static str> {
-        let inherited = || Some(Arc::clone(&self.tokens.get(parent?)?.details.agent()?.policy));
-        Ok(match details {
-            MintDetails::App { name, scopes, hash } => Details::App { name, scopes, hash },
-            MintDetails::Bearer { environment } => Details::Bearer { environment },
-            MintDetails::Agent {
-                agent_id,
-                agent_name,
-                policy,
-            } => {
-                let policy = policy.unwrap_or_else(Policy::default_shared);
-                Details::Agent(AgentDetails {
-                    agent_id,
-                    agent_name,
-                    policy,
-                })
-            }
-            MintDetails::Subagent {
-                agent_id,
-                agent_name,
-                policy,
-                depth,
-            } => {
-                let policy = policy.or_else(inherited).ok_or("its parent has no policy to inherit")?;
-                Details::Subagent {
-                    agent: AgentDetails {
-                        agent_id,
-                        agent_name,
-                        policy,
-                    },
-                    depth,
-                }
-            }
-            MintDetails::Session { session_id, max_events } => Details::Session {
-                session_id,
-                max_events,
-                used: 0,
-            },
-            MintDetails::Override {
-                event_id,
-                allowed_decisions,
-                reason,
-            } => Details::Override {
-                event_id,
-                allowed_decisions,
-                reason,
-            },
-        })
     }
 }
 

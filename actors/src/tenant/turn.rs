@@ -4,14 +4,15 @@
 //! on is durable: grants, refusals and reads alike.
 
 mod aside;
+mod pending;
 mod tidying;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub(crate) use pending::Pending;
 pub(crate) use tidying::TidyJob;
-use tokio::sync::oneshot;
 
 use super::event::{Event, Recorded};
 use super::folding::Fold;
@@ -28,7 +29,6 @@ use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
 use crate::limits::{GARBAGE_PER_APPEND_MAX, PURGED_PER_TURN_MAX};
-use crate::permits::Permit;
 use crate::tenant::Rejection;
 
 /// What every tenant of an engine shares.
@@ -39,53 +39,6 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) fold_events: usize,
     pub(crate) feed: Arc<FeedWaiters>,
-}
-
-/// Where an answer goes. One that is dropped unanswered says so itself.
-pub(crate) struct Pending<R> {
-    answer: Option<oneshot::Sender<Result<R, Failure>>>,
-    /// Whether it has been handed to the journal.
-    appended: bool,
-    /// Held until just before the answer leaves.
-    permit: Option<Permit>,
-}
-
-impl<R> Pending<R> {
-    pub(crate) fn new(permit: Permit) -> (Self, oneshot::Receiver<Result<R, Failure>>) {
-        let (answer, answered) = oneshot::channel();
-        (
-            Self {
-                answer: Some(answer),
-                appended: false,
-                permit: Some(permit),
-            },
-            answered,
-        )
-    }
-
-    pub(crate) fn complete(mut self, result: Result<R, Failure>) {
-        self.send(result);
-    }
-
-    fn send(&mut self, result: Result<R, Failure>) {
-        // First, so that who calls again as soon as it is answered does not meet its own permit.
-        drop(self.permit.take());
-        if let Some(answer) = self.answer.take() {
-            // A caller that has gone away needs no answer.
-            let _ = answer.send(result);
-        }
-    }
-}
-
-impl<R> Drop for Pending<R> {
-    fn drop(&mut self) {
-        let failure = if self.appended {
-            Failure::Indeterminate
-        } else {
-            Failure::Interrupted
-        };
-        self.send(Err(failure));
-    }
 }
 
 /// A command on its way, its type erased.
