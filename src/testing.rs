@@ -6,10 +6,12 @@
 use serde_json::Value;
 
 pub mod endpoints;
+mod made;
 pub mod mutation;
 pub mod schema;
 
-pub use endpoints::{ENDPOINTS, Endpoint, Made};
+pub use endpoints::{ENDPOINTS, Endpoint};
+pub use made::Made;
 use mutation::Choices;
 
 /// One request as it is sent.
@@ -48,8 +50,8 @@ pub trait Service {
     /// Sends a request on a connection and reads the answer; a broken connection fails the test.
     fn send(&mut self, request: &Request) -> Answer;
 
-    /// Keys that the store has written or deleted so far.
-    fn written(&self) -> u64;
+    /// Events that all customers have recorded so far.
+    fn events(&self) -> u64;
 }
 
 /// Requests to one service, about customers made for them.
@@ -78,15 +80,18 @@ impl<S: Service> Requests<S> {
         let right = (endpoint.body)(&self.made);
         let (body, is_untouched) = mutation::body(&right, &mut choices);
         let request = self.made.request(endpoint, form, body);
-        let before = self.service.written();
+        let before = self.service.events();
         let answer = self.service.send(&request);
-        let shown = || format!("{request:?}\n{answer:?}");
+        let shown = || {
+            let body = String::from_utf8_lossy(&request.body);
+            format!("{} {form:?}: {body}\n{answer:?}", request.line)
+        };
         let judged = schema::judge(endpoint, form, &request.body);
         match answer.status {
             200 | 201 => assert_eq!(judged, Ok(()), "it must not be accepted: {}", shown()),
             400..500 => {
                 assert_eq!(
-                    self.service.written(),
+                    self.service.events(),
                     before,
                     "what is refused changes nothing: {}",
                     shown()
@@ -112,9 +117,10 @@ fn is_refusal(endpoint: &Endpoint, answer: &Answer) -> bool {
     let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
     let names_fields = |errors: &Value| {
         let errors = errors.as_array().map(Vec::as_slice).unwrap_or_default();
+        // An unknown field may have no name at all.
         let named = errors
             .iter()
-            .all(|error| is_text(&error["field"]) && is_text(&error["message"]));
+            .all(|error| error["field"].is_string() && is_text(&error["message"]));
         !errors.is_empty() && named
     };
     if endpoint.forms.contains(&Form::Permissions) {

@@ -26,9 +26,10 @@ use threads::Threads;
 use crate::clock::{Clock, SystemClock, UnixMillis, fresh_uuid};
 use crate::commands::{Access, Call, Caller, Command, FindKey, PresentedToken, Rules};
 use crate::crypto::digest::sha256;
+use crate::crypto::keys::PublicKey;
 use crate::crypto::seal::{MasterKey, Sealer};
 use crate::error::{Failure, Overload};
-use crate::id::{CustomerId, Jti};
+use crate::id::{CustomerId, Jti, KeyId};
 use crate::journal;
 use crate::limits::{FOLD_EVENTS, IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
 use crate::permits::Permits;
@@ -100,12 +101,17 @@ pub struct Engine {
 struct Inner {
     shards: Vec<Addr<TenantSupervisor>>,
     permits: Arc<Permits>,
+    /// Those of callers of whom nothing is known yet: what they ask must not cost a customer its own.
+    strangers: Arc<Permits>,
     shared: Arc<Shared>,
     sealer: Sealer,
     draining: AtomicBool,
     generated_key: Option<PathBuf>,
     /// Tokens by the digest of their string, whose signature was verified. It spares the verification, never the look at the state.
     verified: Cache<[u8; 32], PresentedToken>,
+    /// Public keys that tokens were verified against. It spares the customer the question for a key; whether the key still counts is
+    /// decided with the record of its token.
+    keys: Cache<(CustomerId, KeyId), PublicKey>,
     threads: Threads,
 }
 
@@ -120,6 +126,8 @@ pub struct Health {
     pub clock_jumped: bool,
     /// Whether the engine is shutting down.
     pub draining: bool,
+    /// Whether a shard has ended by a fault of its own: its customers are not served until the process is started anew.
+    pub shard_lost: bool,
     /// Commands in flight.
     pub in_flight: usize,
     /// Commands refused for want of a permit since the start.
@@ -140,10 +148,29 @@ impl Engine {
     /// # Errors
     /// [`Failure`] says whether it happened: only after [`Failure::Indeterminate`] is that open.
     pub async fn execute<C: Command>(&self, customer: CustomerId, call: Call<C>) -> Result<C::Reply, Failure> {
+        self.execute_within(&self.inner.permits, customer, call).await
+    }
+
+    /// Carries out a command for a caller of whom nothing is known. Such callers have a share of their own, so that a flood of them
+    /// leaves the customer's alone.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`].
+    pub async fn ask<C: Command>(&self, customer: CustomerId, command: C) -> Result<C::Reply, Failure> {
+        let call = Call::management(command);
+        self.execute_within(&self.inner.strangers, customer, call).await
+    }
+
+    async fn execute_within<C: Command>(
+        &self,
+        permits: &Arc<Permits>,
+        customer: CustomerId,
+        call: Call<C>,
+    ) -> Result<C::Reply, Failure> {
         if self.inner.draining.load(Ordering::Acquire) {
             return Err(Failure::Overloaded(Overload::Draining));
         }
-        let permit = self.inner.permits.acquire(customer).map_err(Failure::Overloaded)?;
+        let permit = permits.acquire(customer).map_err(Failure::Overloaded)?;
         let supervisor = self.shard(customer)?;
         let (pending, answered) = Pending::new(permit);
         supervisor.do_send(Route {
@@ -190,14 +217,7 @@ impl Engine {
         if let Some(verified) = self.inner.verified.get(&digest) {
             return Ok(verified);
         }
-        let found = self
-            .manage(presented.customer(), FindKey { kid: presented.kid() })
-            .await;
-        let key = match found {
-            Ok(Some(key)) => key,
-            Ok(None) | Err(Failure::Rejected(_)) => return Err(Rejection::InvalidCredential.into()),
-            Err(failure) => return Err(failure),
-        };
+        let key = self.find_key(presented.customer(), presented.kid()).await?;
         if !presented.verify(&key) {
             return Err(Rejection::InvalidCredential.into());
         }
@@ -209,6 +229,19 @@ impl Engine {
         };
         self.inner.verified.insert(digest, verified.clone());
         Ok(verified)
+    }
+
+    async fn find_key(&self, customer: CustomerId, kid: KeyId) -> Result<PublicKey, Failure> {
+        if let Some(key) = self.inner.keys.get(&(customer, kid)) {
+            return Ok(key);
+        }
+        let key = match self.ask(customer, FindKey { kid }).await {
+            Ok(Some(key)) => key,
+            Ok(None) | Err(Failure::Rejected(_)) => return Err(Rejection::InvalidCredential.into()),
+            Err(failure) => return Err(failure),
+        };
+        self.inner.keys.insert((customer, kid), key);
+        Ok(key)
     }
 
     /// Erases a customer: everything but the fact of it. Once this is answered, the customer is unknown.
@@ -272,9 +305,14 @@ impl Engine {
             storage_low: status.storage_low,
             clock_jumped: self.inner.shared.watch.has_jumped(),
             draining: self.inner.draining.load(Ordering::Acquire),
-            in_flight: self.inner.permits.in_flight(),
-            refused: self.inner.permits.refused(),
+            shard_lost: self.inner.shards.iter().any(|shard| !shard.connected()),
+            in_flight: self.in_flight(),
+            refused: self.inner.permits.refused() + self.inner.strangers.refused(),
         }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.inner.permits.in_flight() + self.inner.strangers.in_flight()
     }
 
     /// Vouches for the wall clock after it has jumped far forward: what it says has expired may be forgotten again.
@@ -307,10 +345,10 @@ impl Engine {
     pub async fn shutdown(&self, limit: Duration) -> bool {
         self.inner.draining.store(true, Ordering::Release);
         let started = std::time::Instant::now();
-        while self.inner.permits.in_flight() > 0 && started.elapsed() < limit {
+        while self.in_flight() > 0 && started.elapsed() < limit {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let answered = self.inner.permits.in_flight() == 0;
+        let answered = self.in_flight() == 0;
         self.inner.threads.stop();
         answered
     }

@@ -126,6 +126,10 @@ pub const GARBAGE_PER_APPEND_MAX: usize = 64;
 pub const AUDIT_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
 /// Presented tokens whose signature is remembered as verified.
 pub const VERIFIED_TOKENS_MAX: usize = 32_768;
+/// Public keys that are remembered to verify presented tokens.
+pub const VERIFYING_KEYS_MAX: usize = 32_768;
+/// Callers of whom nothing is known get one place for so many that a customer, or the whole process, has beside them.
+pub const PLACES_PER_STRANGER: usize = 4;
 /// Turns that one page of a list may take.
 pub const LIST_TURNS_MAX: usize = 20;
 

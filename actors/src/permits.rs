@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Overload;
 use crate::id::CustomerId;
+use crate::limits::{PLACES_PER_STRANGER, RECOVERIES_MAX};
 
 /// Tables that the counts are spread over, so that tenants seldom meet in one lock.
 const TABLES: usize = 64;
@@ -38,6 +39,13 @@ impl Permits {
             per_tenant_max,
             in_all_max,
         }
+    }
+
+    /// The permits of callers of whom nothing is known. All together they take at most half of the places for recoveries, so a flood
+    /// of identifiers of no customer leaves the other half to customers that have to be brought into memory.
+    pub(crate) fn for_strangers(per_tenant_max: usize, in_all_max: usize) -> Self {
+        let in_all_max = (in_all_max / PLACES_PER_STRANGER).min(RECOVERIES_MAX / 2);
+        Self::new((per_tenant_max / PLACES_PER_STRANGER).max(1), in_all_max.max(1))
     }
 
     /// # Errors
@@ -129,6 +137,15 @@ mod tests {
         assert_eq!(permits.acquire(customer(9)).err(), Some(Overload::Process));
         drop(held);
         assert!(permits.acquire(customer(9)).is_ok());
+    }
+
+    #[test]
+    fn strangers_leave_half_of_the_recoveries_to_customers_and_always_get_a_place() {
+        for in_all_max in [1, 8_192, usize::MAX] {
+            let strangers = Arc::new(Permits::for_strangers(1, in_all_max));
+            let held: Vec<_> = (0..10_000).map_while(|n| strangers.acquire(customer(n)).ok()).collect();
+            assert!((1..=RECOVERIES_MAX / 2).contains(&held.len()), "{}", held.len());
+        }
     }
 
     #[test]

@@ -16,11 +16,15 @@ pub async fn health() -> HttpResponse {
 /// `GET /ready`: 200 while requests should be sent here, else 503; with reasons.
 ///
 /// # Errors
-/// 503 when the journal has failed or the service is stopping.
+/// 503 when the journal has failed, a shard has ended, or the service is stopping.
 pub async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
     let health = app.engine.health();
     if health.journal_failed.is_some() {
         return Err(ApiError::unavailable("the journal has failed"));
+    }
+    // Its customers get no answer, and nothing but a new process serves them again.
+    if health.shard_lost {
+        return Err(ApiError::unavailable("a shard has ended: start the service anew"));
     }
     if health.draining {
         return Err(ApiError::unavailable("the service is shutting down"));

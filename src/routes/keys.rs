@@ -102,6 +102,6 @@ fn matches_tag(known: &str, tag: &str) -> bool {
 
 async fn published(request: &HttpRequest, app: &App) -> Result<(CustomerId, PublishedKeys), ApiError> {
     let customer = path_uuid(request, "customer_id", CustomerId::parse)?;
-    let published = app.engine.manage(customer, PublicKeys).await?;
+    let published = app.engine.ask(customer, PublicKeys).await?;
     Ok((customer, published))
 }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::{Endpoint, Form};
 
@@ -23,6 +24,8 @@ pub enum Json {
     List(Vec<Self>),
     /// An object.
     Object(Vec<(String, Self)>),
+    /// Something too deep to be looked at, or a text that is none.
+    Deep,
 }
 
 /// What one field may hold.
@@ -119,7 +122,8 @@ pub fn judge(endpoint: &Endpoint, form: Form, body: &[u8]) -> Result<(), String>
     if body.len() > if endpoint.is_batch { 1 << 20 } else { 64 * 1_024 } {
         return Err("it is too large".to_owned());
     }
-    let Json::Object(members) = serde_json::from_str(text).map_err(|_| "it is not JSON")? else {
+    let raw: &RawValue = serde_json::from_str(text).map_err(|_| "it is not JSON")?;
+    let Json::Object(members) = Json::read(raw, 0) else {
         return Err("it is no object".to_owned());
     };
     judge_object(endpoint.fields, form, &members)
@@ -248,58 +252,56 @@ fn is_pattern_list(value: &Json, least: usize) -> bool {
         })
 }
 
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+/// Levels that are looked into; what lies deeper is right nowhere but where anything is.
+const LEVELS_MAX: usize = 16;
+
+impl Json {
+    /// The value of a text that is known to be JSON, numbers of any size among it.
+    fn read(raw: &RawValue, level: usize) -> Self {
+        let text = raw.get();
+        let list = || serde_json::from_str::<Vec<Box<RawValue>>>(text).unwrap_or_default();
+        match text.as_bytes().first() {
+            _ if level > LEVELS_MAX => Self::Deep,
+            Some(b'{') => {
+                let members = serde_json::from_str::<Members>(text).map_or_else(|_| Vec::new(), |members| members.0);
+                let read = |(name, value): (String, Box<RawValue>)| (name, Self::read(&value, level + 1));
+                Self::Object(members.into_iter().map(read).collect())
+            }
+            Some(b'[') => Self::List(list().iter().map(|item| Self::read(item, level + 1)).collect()),
+            // Half a surrogate pair is JSON, and no text.
+            Some(b'"') => serde_json::from_str(text).map_or(Self::Deep, Self::Text),
+            Some(b'n') => Self::Null,
+            Some(b't' | b'f') => Self::Bool,
+            _ => text
+                .parse()
+                .map_or_else(|_| Self::Other(text.parse().unwrap_or(f64::INFINITY)), Self::Whole),
+        }
     }
 }
 
-struct AnyValue;
+/// An object's members in order, repetitions and all.
+struct Members(Vec<(String, Box<RawValue>)>);
 
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Json;
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AllMembers)
+    }
+}
+
+struct AllMembers;
+
+impl<'de> Visitor<'de> for AllMembers {
+    type Value = Members;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+        f.write_str("an object")
     }
 
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Bool)
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
-        Ok(Json::Whole(number.into()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
-        Ok(Json::Whole(number.into()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
-        Ok(Json::Other(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(Json::Text(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            items.push(item);
-        }
-        Ok(Json::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
         let mut members = Vec::new();
         while let Some(member) = map.next_entry()? {
             members.push(member);
         }
-        Ok(Json::Object(members))
+        Ok(Members(members))
     }
 }

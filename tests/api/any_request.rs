@@ -42,8 +42,8 @@ impl countersign::testing::Service for Connected {
         }
     }
 
-    fn written(&self) -> u64 {
-        self.service.written()
+    fn events(&self) -> u64 {
+        self.service.events()
     }
 }
 

@@ -117,11 +117,6 @@ impl Service {
         self.running().engine.journal_status().events
     }
 
-    /// Keys that the journal has written or deleted since the last start.
-    pub(crate) fn written(&self) -> u64 {
-        self.running().engine.journal_status().keys
-    }
-
     pub(crate) fn connect(&self) -> Client {
         Client::open(self.running().address).unwrap()
     }

@@ -13,7 +13,7 @@ use crate::crypto::CryptoError;
 use crate::crypto::keys::warm_up;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::journal::{Journal, JournalOptions, JournalThreads, OpenError};
-use crate::limits::VERIFIED_TOKENS_MAX;
+use crate::limits::{VERIFIED_TOKENS_MAX, VERIFYING_KEYS_MAX};
 use crate::permits::Permits;
 use crate::supervisor::{Residence, TenantSupervisor};
 use crate::tenant::turn::Shared;
@@ -114,11 +114,16 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
     Ok(Inner {
         shards,
         permits: Arc::new(Permits::new(options.in_flight_per_tenant_max, options.in_flight_max)),
+        strangers: Arc::new(Permits::for_strangers(
+            options.in_flight_per_tenant_max,
+            options.in_flight_max,
+        )),
         shared,
         sealer: unsealing.sealer,
         draining: AtomicBool::new(false),
         generated_key: unsealing.generated,
         verified: Cache::new(VERIFIED_TOKENS_MAX),
+        keys: Cache::new(VERIFYING_KEYS_MAX),
         threads: Threads {
             running: Mutex::new(Some(running)),
         },

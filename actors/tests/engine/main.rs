@@ -17,6 +17,7 @@ mod lifecycle;
 mod model;
 mod narrowing;
 mod secrets;
+mod strangers;
 mod support;
 
 use std::time::Duration;

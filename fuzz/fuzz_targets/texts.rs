@@ -1,0 +1,7 @@
+//! Paths, actions, names, identifiers, times: the texts of requests.
+#![no_main]
+
+use countersign_actors::testing::checks;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| checks::texts(input));
