@@ -19,6 +19,7 @@ pub struct App {
     is_open: bool,
     /// How often keys of the permission family may call.
     pub limiter: RateLimiter,
+    watching: Watching,
     is_on_loopback: bool,
     /// Where a backup is begun.
     pub backups: Backups,
@@ -47,7 +48,16 @@ impl Drop for TakingBackup {
     }
 }
 
-/// The admin credential, kept only as a digest.
+/// Who may read the metrics, besides the operator.
+#[derive(Default)]
+pub struct Watching {
+    /// Who presents this.
+    pub credential: Option<AdminCredential>,
+    /// Whether nobody may without a credential, even if the operator needs none.
+    pub needs_credential: bool,
+}
+
+/// A credential of the operator's, kept only as a digest.
 pub struct AdminCredential {
     digest: [u8; 32],
 }
@@ -73,9 +83,26 @@ impl App {
             is_open: admin.is_none() && !has_certificates,
             admin,
             limiter: RateLimiter::new(limits),
+            watching: Watching::default(),
             is_on_loopback: false,
             backups: Backups::default(),
         }
+    }
+
+    /// With others than the operator who may read the metrics.
+    #[must_use]
+    pub fn watched_by(self, watching: Watching) -> Self {
+        Self { watching, ..self }
+    }
+
+    /// Whether this is the credential of those who may read the metrics and nothing else.
+    pub fn may_watch(&self, presented: &str) -> bool {
+        self.watching.credential.as_ref().is_some_and(|own| own.is(presented))
+    }
+
+    /// Whether nobody may read the metrics without a credential.
+    pub const fn watching_needs_credential(&self) -> bool {
+        self.watching.needs_credential
     }
 
     /// Whether it is served on a loopback address.

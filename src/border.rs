@@ -1,5 +1,5 @@
-//! What every request passes: one middleware for the request id, the limit on requests in flight, the guard of open
-//! mode, panics, the form of failures, and the access log.
+//! What every request passes: one middleware for the request id and the trace, the limit on requests in flight, the guard of
+//! open mode, panics, the form of failures, what is counted, and the access log.
 //!
 //! One hand-written middleware rather than five from `from_fn`: each of those would box a future per request.
 
@@ -7,34 +7,37 @@ use std::cell::RefCell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::Ordering;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::error::InternalError;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{Error, HttpMessage, HttpRequest};
+use call::Call;
 use futures_util::FutureExt;
 use futures_util::future::{LocalBoxFuture, Ready, ready};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::config::{Config, Exposure};
-use crate::error::{ApiError, Family};
+use crate::error::ApiError;
 use crate::extract::check_path;
 use crate::guard::check_open_mode;
+use crate::metrics::RouteMetrics;
+use crate::serving::Serving;
+
+mod call;
 
 /// `tracing` target of the access log.
 pub const ACCESS_TARGET: &str = "countersign::access";
+/// `tracing` target of what names the request in every other line that is written while it is handled.
+pub const REQUEST_TARGET: &str = "countersign::request";
 /// Characters of a request id that a caller may choose: fewer than a `token_hash` has, which a caller might put there by mistake,
 /// and than any token.
 const REQUEST_ID_CHARS_MAX: usize = 63;
-/// Paths that answer however busy the process is: an orchestrator must not restart what is only busy.
-const NEVER_REFUSED: [&str; 2] = ["/health", "/ready"];
-
-/// That browsers speak TLS only to this name, for a year (RFC 6797 section 6.1).
-const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+/// Paths that answer however busy the process is: an orchestrator must not restart what is only busy, and its numbers are
+/// wanted then.
+const NEVER_REFUSED: [&str; 3] = ["/health", "/ready", "/metrics"];
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -95,8 +98,8 @@ impl AnswerHeaders {
 #[derive(Debug)]
 struct Shared {
     is_open: bool,
-    in_flight: AtomicUsize,
     in_flight_max: usize,
+    serving: Arc<Serving>,
 }
 
 /// The middleware; clones share their counters.
@@ -107,12 +110,12 @@ pub struct Border {
 
 impl Border {
     /// The border of one server.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, serving: Arc<Serving>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 is_open: config.exposure() == Exposure::Open,
-                in_flight: AtomicUsize::new(0),
                 in_flight_max: config.server.in_flight_max,
+                serving,
             }),
         }
     }
@@ -131,6 +134,7 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         ready(Ok(BorderService {
             service: Rc::new(service),
+            unrouted: self.shared.serving.metrics.add_route(None),
             shared: Arc::clone(&self.shared),
         }))
     }
@@ -140,6 +144,8 @@ where
 pub struct BorderService<S> {
     service: Rc<S>,
     shared: Arc<Shared>,
+    /// Of requests without a route.
+    unrouted: Arc<RouteMetrics>,
 }
 
 impl<S> Service<ServiceRequest> for BorderService<S>
@@ -153,7 +159,7 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let call = Call::begin(&request);
+        let call = Call::begin(&request, &self.shared, &self.unrouted);
         request.extensions_mut().insert(call.id.clone());
         if let Some(headers) = &call.headers {
             request.extensions_mut().insert(headers.clone());
@@ -164,12 +170,13 @@ where
             let permit = match admitted {
                 Ok(permit) => permit,
                 Err(refusal) => {
+                    call.refused(&refusal);
                     let response = refusal.respond(call.family);
                     return Ok(call.finish(request.into_response(response)));
                 }
             };
-            // The call itself stands inside, so that extractors and routing are caught as well.
-            let handled = AssertUnwindSafe(async { service.call(request).await })
+            // The call itself stands inside, so that extractors and routing are caught, and logged with the request's id, as well.
+            let handled = AssertUnwindSafe(async { service.call(request).await }.instrument(call.span()))
                 .catch_unwind()
                 .await;
             drop(permit);
@@ -180,12 +187,7 @@ where
                     Err(call.finish_without_request(response))
                 }
                 Err(_payload) => {
-                    tracing::error!(
-                        request_id = call.id.as_str(),
-                        method = call.method_word(),
-                        "a handler panicked"
-                    );
-                    let response = ApiError::internal().respond(call.family);
+                    let response = call.panicked();
                     Err(call.finish_without_request(response))
                 }
             }
@@ -194,120 +196,17 @@ where
     }
 }
 
-/// What is known of a request before it is routed.
-struct Call {
-    id: RequestId,
-    family: Family,
-    method: Method,
-    is_tls: bool,
-    /// Only the permission family has any.
-    headers: Option<AnswerHeaders>,
-    /// Only while somebody reads the access log.
-    began: Option<Instant>,
-}
-
-impl Call {
-    fn begin(request: &ServiceRequest) -> Self {
-        let family = Family::of_path(request.path());
-        Self {
-            id: RequestId::for_headers(request.headers()),
-            family,
-            method: request.method().clone(),
-            is_tls: request.app_config().secure(),
-            headers: (family == Family::Permissions).then(AnswerHeaders::default),
-            began: tracing::enabled!(target: ACCESS_TARGET, tracing::Level::INFO).then(Instant::now),
-        }
-    }
-
-    fn finish(self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
-        let own = response.response().error().and_then(|error| self.own_response(error));
-        if let Some(own) = own {
-            response = response.into_response(own);
-        }
-        self.complete_headers(response.headers_mut());
-        if let Some(began) = self.began {
-            let pattern = response.request().match_pattern();
-            self.log(began, pattern.as_deref(), response.status());
-        }
-        response
-    }
-
-    /// After a panic the request is gone, so the answer travels as an error. It goes out the same way, and the
-    /// connection stays usable.
-    fn finish_without_request(self, mut response: HttpResponse) -> Error {
-        self.complete_headers(response.headers_mut());
-        if let Some(began) = self.began {
-            self.log(began, None, response.status());
-        }
-        InternalError::from_response("answered at the border", response).into()
-    }
-
-    /// A failure in the form of the family, unless it has it already.
-    fn own_response(&self, error: &Error) -> Option<HttpResponse> {
-        match error.as_error::<ApiError>() {
-            Some(_) if self.family == Family::Tokens => None,
-            Some(own) => Some(own.respond(self.family)),
-            // From the HTTP library: its texts are not ours to show.
-            None => Some(ApiError::from_status(error.as_response_error().status_code()).respond(self.family)),
-        }
-    }
-
-    fn complete_headers(&self, headers: &mut HeaderMap) {
-        headers.insert(X_REQUEST_ID.clone(), self.id.0.clone());
-        for (name, value) in self.headers.iter().flat_map(|own| own.0.take()) {
-            headers.insert(name, value);
-        }
-        if self.is_tls {
-            headers.insert(
-                header::STRICT_TRANSPORT_SECURITY,
-                HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
-            );
-        }
-        // Answers hold tokens and decisions (RFC 6749 section 5.1); what may be cached says so itself.
-        if !headers.contains_key(header::CACHE_CONTROL) {
-            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-    }
-
-    /// Never the path or the query: a client might have put a token there.
-    fn log(&self, began: Instant, route: Option<&str>, status: StatusCode) {
-        tracing::info!(
-            target: ACCESS_TARGET,
-            method = self.method_word(),
-            route = route.unwrap_or("-"),
-            status = status.as_u16(),
-            micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
-            request_id = self.id.as_str(),
-            "answered"
-        );
-    }
-
-    /// A method of the caller's own invention is any text, so it does not reach the log.
-    fn method_word(&self) -> &str {
-        match self.method {
-            Method::GET
-            | Method::HEAD
-            | Method::POST
-            | Method::PUT
-            | Method::PATCH
-            | Method::DELETE
-            | Method::OPTIONS => self.method.as_str(),
-            _ => "other",
-        }
-    }
-}
-
 /// Held while a request is worked on; a request whose client went away gives it back as well.
 struct Permit(Arc<Shared>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.serving.metrics.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 fn admit(shared: &Arc<Shared>, request: &ServiceRequest) -> Result<Permit, ApiError> {
-    let before = shared.in_flight.fetch_add(1, Ordering::Relaxed);
+    let before = shared.serving.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
     let permit = Permit(Arc::clone(shared));
     if before >= shared.in_flight_max && !NEVER_REFUSED.contains(&request.path()) {
         return Err(ApiError::overloaded());

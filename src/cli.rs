@@ -23,6 +23,7 @@ mod check_config;
 mod completions;
 mod connection;
 mod customers;
+mod health;
 mod inspect;
 mod inspect_token;
 mod keys;
@@ -86,6 +87,7 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Purge,
     Inspect(inspect::Arguments),
+    Health(health::Arguments),
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     /// Check every record of a stopped store; exits with 1 if anything is damaged
@@ -138,6 +140,7 @@ fn configured(config: &Config, output: Output, command: Command) -> Result<(), B
         Command::Customers(arguments) => customers::run(config, output, &arguments),
         Command::Purge => purge::run(config, output),
         Command::Inspect(arguments) => inspect::run(config, output, &arguments),
+        Command::Health(arguments) => health::run(config, output, &arguments),
         Command::Backup(arguments) => backup::run(config, output, &arguments),
         Command::Restore(arguments) => restore::run(config, output, &arguments),
         Command::VerifyStore => verify_store::run(config, output),

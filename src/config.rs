@@ -3,7 +3,8 @@
 //! Every key of `config.toml` has one variable: `AUTH_<SECTION>_<KEY>` in capitals (`AUTH_SERVER_WORKERS`), except for
 //! the documented short names (`AUTH_PORT`, `AUTH_HOST`, `AUTH_DATA_DIR`, `AUTH_MASTER_KEY_FILE`,
 //! `AUTH_ADMIN_TOKEN_FILE`, `AUTH_LOG`, `AUTH_DEFAULT_APP_TTL_DAYS`, `AUTH_MAX_DELEGATION_DEPTH`).
-//! `AUTH_MASTER_KEY`, `AUTH_ADMIN_TOKEN` and `AUTH_CLIENT_CREDENTIAL` hold the secrets themselves and win over the files.
+//! `AUTH_MASTER_KEY`, `AUTH_ADMIN_TOKEN`, `AUTH_METRICS_TOKEN` and `AUTH_CLIENT_CREDENTIAL` hold the secrets themselves and win
+//! over the files.
 //!
 //! - [`sections`]: the keys and their defaults
 //! - [`client`]: which service the commands call
@@ -27,12 +28,14 @@ mod secrets;
 pub mod sections;
 pub mod tls;
 
+use crate::traces::export;
 use client::ClientConfig;
 pub use load::Environment;
 pub use secret::Secret;
 pub use secrets::{ADMIN_TOKEN_CHARS_MIN, MASTER_KEY_BYTES_MIN, SECRET_BYTES_MAX, Secrets, read_secret};
 use sections::{
-    AuthConfig, EngineConfig, KeysConfig, LogConfig, PermissionsConfig, ServerConfig, StorageConfig, TokensConfig,
+    AuthConfig, EngineConfig, KeysConfig, LogConfig, MetricsConfig, PermissionsConfig, ServerConfig, StorageConfig,
+    TokensConfig, TracesConfig,
 };
 use tls::TlsConfig;
 
@@ -59,6 +62,10 @@ pub struct Config {
     pub engine: EngineConfig,
     /// The permission family.
     pub permissions: PermissionsConfig,
+    /// Who may read the metrics.
+    pub metrics: MetricsConfig,
+    /// Where the spans of requests go.
+    pub traces: TracesConfig,
     /// What is written to standard error.
     pub log: LogConfig,
     /// Which service the commands call, and as whom.
@@ -144,6 +151,7 @@ impl Config {
                 "is not a list of log directives, such as `info` or `countersign=debug`",
             ));
         }
+        self.check_traces(&mut problems);
         if problems.is_empty() {
             Ok(())
         } else {
@@ -184,6 +192,21 @@ impl Config {
             }
         });
         problems
+    }
+
+    fn check_traces(&self, problems: &mut Vec<Problem>) {
+        let endpoint = self.traces.otlp_endpoint.as_str();
+        if endpoint.is_empty() {
+            return;
+        }
+        let message = if !export::AVAILABLE {
+            "needs a build with OTLP: cargo build --features otlp"
+        } else if !endpoint.starts_with("http://") {
+            "must begin with http://: spans are sent without TLS, to a collector nearby"
+        } else {
+            return;
+        };
+        problems.push(Problem::new("traces.otlp_endpoint", message));
     }
 
     fn check_server(&self, problems: &mut Vec<Problem>) {
@@ -269,6 +292,15 @@ mod tests {
         assert_eq!(keys(&config), ["server.unix_socket"]);
         config.secrets = with_admin().secrets;
         assert_eq!(keys(&config), Vec::<String>::new());
+    }
+
+    #[test]
+    fn spans_go_without_tls_and_only_from_a_build_that_can_send_them() {
+        let mut config = Config::default();
+        config.traces.otlp_endpoint = "https://127.0.0.1:4318/v1/traces".to_owned();
+        assert_eq!(keys(&config), ["traces.otlp_endpoint"]);
+        config.traces.otlp_endpoint = "http://127.0.0.1:4318/v1/traces".to_owned();
+        assert_eq!(keys(&config).is_empty(), export::AVAILABLE);
     }
 
     #[test]

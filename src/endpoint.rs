@@ -10,6 +10,7 @@ use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::{FromRequest, Handler, HttpResponse, Resource, Responder, Route, guard, web};
 
 use crate::error::ApiError;
+use crate::metrics::RouteSlot;
 
 /// A path whose methods are being listed.
 pub struct Endpoint {
@@ -20,7 +21,7 @@ pub struct Endpoint {
 /// Begins the endpoint of a path.
 pub fn at(path: &'static str) -> Endpoint {
     Endpoint {
-        resource: web::resource(path),
+        resource: web::resource(path).app_data(RouteSlot::default()),
         allow: String::new(),
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`cli`] and [`config`]: what to run and how
 //! - [`service`]: the engine and the application; [`server`]: binding, serving, stopping; [`telemetry`] and [`mod@print`]: what is said meanwhile; [`tls`]: certificates
+//! - [`serving`]: what a running server knows of itself: [`metrics`], and which [`traces`] requests belong to
 //! - [`border`]: what every request passes, with the [`guard`] of open mode
 //! - [`api_key`] and [`rate_limit`]: who calls the permission family, and how often
 //! - [`routes`]: the URL table, one file per noun, made of [`endpoint`]s
@@ -23,16 +24,19 @@ pub mod extract;
 pub mod guard;
 pub mod idempotency;
 pub mod identity;
+pub mod metrics;
 pub mod openapi;
 pub mod print;
 pub mod rate_limit;
 pub mod routes;
 pub mod server;
 pub mod service;
+pub mod serving;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod tls;
+pub mod traces;
 pub mod wire;
 
 /// The Rust of the README compiles.

@@ -21,6 +21,7 @@ pub mod tokens;
 pub fn configure(app: &mut ServiceConfig) {
     app.service(at("/health").get(health::health))
         .service(at("/ready").get(health::ready))
+        .service(at("/metrics").get(health::metrics))
         .service(at("/keys/signing").post(keys::create))
         .service(at("/keys/{key_id}/rotate").post(keys::rotate))
         .service(at("/keys/{key_id}/revoke").post(revocation::revoke_key))

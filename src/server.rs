@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{self, ServiceConfig};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer, rt};
 use futures_util::future::{Either, select};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,7 +19,9 @@ use crate::border::Border;
 use crate::config::{Config, Problems};
 use crate::error::ApiError;
 use crate::extract::BodyLimits;
+use crate::serving::Serving;
 use crate::tls::Operators;
+use crate::traces::export::ExportError;
 use tls::{Tls, TlsError};
 use unix_socket::UnixSocket;
 
@@ -43,6 +45,9 @@ pub enum ServeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Spans are to be exported and cannot be.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// TLS cannot be served as it is configured.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -59,6 +64,9 @@ pub struct Server {
     /// Removed when dropped.
     unix_socket: Option<UnixSocket>,
     on_stop: Box<dyn FnOnce()>,
+    serving: Arc<Serving>,
+    /// How long to go on serving after a signal.
+    drain: Duration,
 }
 
 impl Server {
@@ -77,11 +85,14 @@ impl Server {
         let address = server
             .address()
             .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], server.port)));
-        let border = Border::new(config);
+        let serving = Arc::new(Serving::new(config)?);
+        let border = Border::new(config, Arc::clone(&serving));
+        let known = Data::from(Arc::clone(&serving));
         let limits = BodyLimits::from(server);
         let app = move || {
             App::new()
                 .app_data(limits)
+                .app_data(known.clone())
                 .wrap(border.clone())
                 .configure(|app| configure(app))
                 .default_service(web::to(|| ready(Err::<HttpResponse, _>(ApiError::route_not_found()))))
@@ -131,6 +142,8 @@ impl Server {
             tls,
             unix_socket,
             on_stop: Box::new(|| {}),
+            serving,
+            drain: Duration::from_secs(server.drain_seconds),
         })
     }
 
@@ -158,8 +171,9 @@ impl Server {
         self.inner.handle()
     }
 
-    /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and calls `announce` as soon as it does. Requests in
-    /// progress get the configured time; a second signal ends it at once.
+    /// Serves until SIGTERM, SIGINT or [`Self::handle`] stops it, and calls `announce` as soon as it does. After a signal it first
+    /// says for the configured time that it is not ready, and goes on serving; then requests in progress get the configured time.
+    /// Another signal ends either wait at once.
     ///
     /// # Errors
     /// [`ServeError::Serve`] when the workers cannot start or `announce` fails.
@@ -174,6 +188,8 @@ impl Server {
             tls,
             unix_socket,
             on_stop,
+            serving,
+            drain,
         } = self;
         // Listened to before anybody is told that it runs: a signal that nobody listens to ends the process.
         let hangups = tls.map(|tls| Ok::<_, io::Error>((tls, signal(SignalKind::hangup())?)));
@@ -187,9 +203,20 @@ impl Server {
         announce(&addresses)?;
         let handle = inner.handle();
         let running = match select(inner, pin!(signals.next())).await {
-            Either::Left((ended, _)) => return Ok(ended?),
+            Either::Left((ended, _)) => {
+                serving.shutdown();
+                return Ok(ended?);
+            }
             Either::Right(((), running)) => running,
         };
+        serving.drain();
+        if !drain.is_zero() {
+            tracing::info!(
+                seconds = drain.as_secs(),
+                "draining: not ready any more, and still serving"
+            );
+            select(pin!(tokio::time::sleep(drain)), pin!(signals.next())).await;
+        }
         tracing::info!("stopping: no new connections, requests in progress are finished");
         on_stop();
         // The command is sent by the call; what it returns only waits, as the server itself does.
@@ -197,12 +224,13 @@ impl Server {
         match select(running, pin!(signals.next())).await {
             Either::Left((ended, _)) => ended?,
             // Dropping the server closes its connections.
-            Either::Right(((), _running)) => tracing::warn!("stopped at once by a second signal"),
+            Either::Right(((), _running)) => tracing::warn!("stopped at once by another signal"),
         }
         if let Some(following) = following {
             following.abort();
         }
         drop(unix_socket);
+        serving.shutdown();
         Ok(())
     }
 }

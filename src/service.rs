@@ -10,13 +10,11 @@ use countersign_actors::crypto::CryptoError;
 use countersign_actors::crypto::seal::MasterKey;
 use countersign_actors::engine::{Engine, EngineOptions, StartError};
 
-use crate::app::{AdminCredential, App};
-use crate::config::Config;
+use crate::app::{AdminCredential, App, Watching};
 use crate::config::sections::DecisionAuditConfig;
+use crate::config::{Config, Exposure};
 use crate::rate_limit::RateLimits;
 use crate::routes;
-
-const MIB: u64 = 1024 * 1024;
 
 /// Starts the engine. `on_failure` is called once, with the reason, if the journal fails: the process has to end then.
 ///
@@ -36,7 +34,7 @@ pub fn start_engine(
         in_flight_max: config.server.in_flight_max,
         idle_tenant_seconds: config.engine.idle_tenant_seconds,
         active_tenants_max: config.engine.active_tenants_max,
-        disk_free_min_bytes: config.storage.disk_free_min_mib.saturating_mul(MIB),
+        disk_free_min_bytes: config.storage.disk_free_min_bytes(),
         rules: rules(config),
         clock,
         on_failure: Box::new(on_failure),
@@ -84,8 +82,13 @@ pub fn application(config: &Config, engine: Engine) -> impl Fn(&mut ServiceConfi
         .admin_token
         .as_ref()
         .map(|token| AdminCredential::new(token.expose()));
+    let credential = config.secrets.metrics_token.as_ref();
+    let watching = Watching {
+        needs_credential: credential.is_some() || config.exposure() != Exposure::Open,
+        credential: credential.map(|token| AdminCredential::new(token.expose())),
+    };
     let has_certificates = !config.tls.admin_certificates.is_empty();
-    let app = App::new(engine, admin, has_certificates, RateLimits::from(&config.permissions));
+    let app = App::new(engine, admin, has_certificates, RateLimits::from(&config.permissions)).watched_by(watching);
     let app = Data::new(app.on_loopback(config.server.is_on_loopback()));
     move |service: &mut ServiceConfig| {
         service.app_data(app.clone());

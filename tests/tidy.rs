@@ -237,14 +237,34 @@ fn the_api_document_is_known_in_two_directories() {
 }
 
 #[test]
+fn the_form_of_metrics_and_spans_is_known_in_one_file_each() {
+    assert_none(
+        "metrics named elsewhere",
+        named_outside(&["prometheus_client"], &["src/metrics/page.rs"]),
+    );
+    let libraries = [
+        "opentelemetry",
+        "opentelemetry_sdk",
+        "opentelemetry_otlp",
+        "opentelemetry_http",
+    ];
+    assert_none(
+        "spans exported elsewhere",
+        named_outside(&libraries, &["src/traces/otlp.rs"]),
+    );
+}
+
+#[test]
 fn time_and_randomness_come_in_as_values() {
     let places = [
         "actors/src/clock.rs",
         "actors/src/crypto",
         // How long a shutdown may take is a matter of the process and not of any tenant.
         "actors/src/engine.rs",
-        // How long a request took, for the access log.
-        "src/border.rs",
+        // How long a request took, for the access log and the metrics.
+        "src/border/call.rs",
+        // When a span ended, for the collector.
+        "src/traces/otlp.rs",
         // How long a commit took, and when free space was last looked at: measurements that decide no command.
         "actors/src/journal",
     ];

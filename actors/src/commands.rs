@@ -57,7 +57,7 @@ use crate::tenant::state::Dead;
 use crate::tenant::tokens::{Details, Token};
 use crate::tenant::vault::VaultChange;
 use crate::tenant::{Needed, Rejection, State};
-use crate::token::{Scope, TokenKind};
+use crate::token::{Scope, TokenGrant, TokenKind};
 
 /// Something that can be asked of a tenant.
 pub trait Command: Send + 'static {
@@ -83,6 +83,12 @@ pub trait Command: Send + 'static {
     fn repeat(&self, _state: &State, _moment: &Moment<'_>, _outcome: &Outcome) -> Result<Self::Reply, Rejection> {
         Err(Rejection::IdempotentResultGone)
     }
+}
+
+/// A command that grants a token.
+pub trait MintCommand: Command<Reply = TokenGrant> {
+    /// The kind that it grants.
+    const KIND: TokenKind;
 }
 
 /// The time and the settings that a command is decided by.

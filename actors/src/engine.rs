@@ -32,6 +32,7 @@ use crate::error::{Failure, Overload};
 use crate::id::{CustomerId, Jti, KeyId};
 use crate::journal;
 use crate::limits::{FOLD_EVENTS, IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
+use crate::metrics::{Counters, Metrics};
 use crate::permits::Permits;
 use crate::placement::shard_of;
 use crate::supervisor::{Erase, Route, Sweep, TenantSupervisor};
@@ -130,8 +131,10 @@ pub struct Health {
     pub shard_lost: bool,
     /// Commands in flight.
     pub in_flight: usize,
-    /// Commands refused for want of a permit since the start.
-    pub refused: usize,
+    /// Commands refused since the start because their customer had as many in flight as it may.
+    pub refused_of_tenant: usize,
+    /// Commands refused since the start because the process had as many in flight as it may.
+    pub refused_of_process: usize,
 }
 
 impl Engine {
@@ -215,9 +218,11 @@ impl Engine {
     pub async fn verify(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
         let digest = sha256(token.as_bytes());
         if let Some(verified) = self.inner.verified.get(&digest) {
+            self.counters().presented(true);
             return Ok(verified);
         }
         let key = self.find_key(presented.customer(), presented.kid()).await?;
+        self.counters().presented(false);
         if !presented.verify(&key) {
             return Err(Rejection::InvalidCredential.into());
         }
@@ -287,6 +292,11 @@ impl Engine {
         self.inner.generated_key.as_ref()
     }
 
+    /// What all of its threads add to.
+    fn counters(&self) -> &Counters {
+        &self.inner.shared.counters
+    }
+
     /// Whether a change of the master key was cut off: some secrets may still be sealed under the key from before.
     pub fn is_rekeying_unfinished(&self) -> bool {
         self.inner.sealer.has_previous()
@@ -307,7 +317,8 @@ impl Engine {
             draining: self.inner.draining.load(Ordering::Acquire),
             shard_lost: self.inner.shards.iter().any(|shard| !shard.connected()),
             in_flight: self.in_flight(),
-            refused: self.inner.permits.refused() + self.inner.strangers.refused(),
+            refused_of_tenant: self.inner.permits.refused_of_tenant() + self.inner.strangers.refused_of_tenant(),
+            refused_of_process: self.inner.permits.refused_of_process() + self.inner.strangers.refused_of_process(),
         }
     }
 
@@ -319,6 +330,11 @@ impl Engine {
     pub fn confirm_clock(&self) {
         tracing::warn!("the wall clock is vouched for: what it says has expired is forgotten again");
         self.inner.shared.watch.confirm();
+    }
+
+    /// What was counted since the start. Takes no lock that a command could wait for.
+    pub fn metrics(&self) -> Metrics {
+        self.counters().snapshot(self.health(), self.journal_status())
     }
 
     /// The journal's counters.

@@ -64,6 +64,7 @@
 //! - [`data_dir`]: the data directory's lock and master key; [`inspection`]: looking into a stopped store;
 //!   [`verification`]: checking all of it
 //! - [`backup`]: all customers as a stream, and reading it back; [`rekey`]: another master key
+//! - [`metrics`]: what an engine counts of itself
 //! - [`id`], [`clock`], [`limits`], [`error`]: what all of them speak of
 //!
 //! What an embedding program names most often is also found at the root.
@@ -80,6 +81,7 @@ pub mod id;
 pub mod inspection;
 pub mod journal;
 pub mod limits;
+pub mod metrics;
 pub mod permissions;
 mod permits;
 mod placement;

@@ -17,7 +17,8 @@ const TABLES: usize = 64;
 pub(crate) struct Permits {
     tables: Vec<Mutex<HashMap<CustomerId, usize>>>,
     in_flight: AtomicUsize,
-    refused: AtomicUsize,
+    refused_of_tenant: AtomicUsize,
+    refused_of_process: AtomicUsize,
     per_tenant_max: usize,
     in_all_max: usize,
 }
@@ -35,7 +36,8 @@ impl Permits {
         Self {
             tables,
             in_flight: AtomicUsize::new(0),
-            refused: AtomicUsize::new(0),
+            refused_of_tenant: AtomicUsize::new(0),
+            refused_of_process: AtomicUsize::new(0),
             per_tenant_max,
             in_all_max,
         }
@@ -53,7 +55,7 @@ impl Permits {
     pub(crate) fn acquire(self: &Arc<Self>, customer: CustomerId) -> Result<Permit, Overload> {
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.in_all_max {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.refused_of_process.fetch_add(1, Ordering::Relaxed);
             return Err(Overload::Process);
         }
         let admitted = self.with_count(customer, |count| {
@@ -63,7 +65,7 @@ impl Permits {
         });
         if !admitted {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.refused_of_tenant.fetch_add(1, Ordering::Relaxed);
             return Err(Overload::Tenant);
         }
         Ok(Permit {
@@ -77,9 +79,14 @@ impl Permits {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Commands refused since the start.
-    pub(crate) fn refused(&self) -> usize {
-        self.refused.load(Ordering::Relaxed)
+    /// Commands refused since the start because their tenant had no room.
+    pub(crate) fn refused_of_tenant(&self) -> usize {
+        self.refused_of_tenant.load(Ordering::Relaxed)
+    }
+
+    /// Commands refused since the start because the process had no room.
+    pub(crate) fn refused_of_process(&self) -> usize {
+        self.refused_of_process.load(Ordering::Relaxed)
     }
 
     fn with_count(&self, customer: CustomerId, change: impl FnOnce(&mut usize) -> bool) -> bool {
@@ -127,7 +134,7 @@ mod tests {
         drop(held);
         assert!(permits.acquire(customer(1)).is_ok());
         assert_eq!(permits.in_flight(), 0);
-        assert_eq!(permits.refused(), 1);
+        assert_eq!((permits.refused_of_tenant(), permits.refused_of_process()), (1, 0));
     }
 
     #[test]
@@ -135,6 +142,7 @@ mod tests {
         let permits = Arc::new(Permits::new(10, 3));
         let held: Vec<_> = (0..3).map(|n| permits.acquire(customer(n))).collect();
         assert_eq!(permits.acquire(customer(9)).err(), Some(Overload::Process));
+        assert_eq!((permits.refused_of_tenant(), permits.refused_of_process()), (0, 1));
         drop(held);
         assert!(permits.acquire(customer(9)).is_ok());
     }

@@ -302,8 +302,8 @@ mod tests {
             let switched = reached.contains(&Step::Switched);
             assert_eq!(opens_everything(dir.path(), Some(1)), !switched, "{last:?}");
             assert_eq!(opens_everything(dir.path(), Some(2)), switched, "{last:?}");
-            if done.is_ok() {
-                assert_eq!(done.unwrap().secrets, 6);
+            if let Ok(done) = done {
+                assert_eq!(done.secrets, 6);
                 break;
             }
             // Whichever key is configured by now.

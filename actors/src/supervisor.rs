@@ -48,6 +48,8 @@ pub(crate) struct Route {
 struct Activated {
     customer: CustomerId,
     recovered: Recovered,
+    /// When it was asked for, by the monotonic clock.
+    begun: Duration,
 }
 
 /// Erases a customer of this shard.
@@ -127,22 +129,35 @@ impl TenantSupervisor {
         self.slots.insert(customer, Slot::Activating { waiting });
         let supervisor = supervisor.clone();
         let may_forget = !self.shared.watch.has_jumped();
+        let begun = self.shared.clock.monotonic();
         let now = self.shared.clock.now();
         let fold_events = self.shared.fold_events;
         let recovering = Recovering::new(customer, now, may_forget, fold_events, move |recovered| {
-            supervisor.do_send(Activated { customer, recovered });
+            supervisor.do_send(Activated {
+                customer,
+                recovered,
+                begun,
+            });
         });
         self.shared.journal.recover(customer, create, Box::new(recovering));
     }
 
-    fn activated(&mut self, customer: CustomerId, recovered: Recovered, supervisor: &Addr<Self>) {
+    fn activated(&mut self, activated: Activated, supervisor: &Addr<Self>) {
+        let Activated {
+            customer,
+            recovered,
+            begun,
+        } = activated;
         let Some(Slot::Activating { waiting }) = self.slots.remove(&customer) else {
             return;
         };
         match recovered {
             Ok(Some(restored)) => {
+                let took = self.shared.clock.monotonic().saturating_sub(begun);
+                let counters = Arc::clone(&self.shared.counters);
+                counters.activated(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
                 let tenant = Tenant::new(restored, Arc::clone(&self.shared));
-                let actor = TenantActor::new(customer, tenant, supervisor.clone().recipient()).start();
+                let actor = TenantActor::new(customer, tenant, counters, supervisor.clone().recipient()).start();
                 for job in waiting {
                     actor.do_send(Deliver(job));
                 }
@@ -322,8 +337,8 @@ impl Handler<Route> for TenantSupervisor {
 impl Handler<Activated> for TenantSupervisor {
     type Result = ();
 
-    fn handle(&mut self, Activated { customer, recovered }: Activated, context: &mut Self::Context) {
-        self.activated(customer, recovered, &context.address());
+    fn handle(&mut self, activated: Activated, context: &mut Self::Context) {
+        self.activated(activated, &context.address());
     }
 }
 
@@ -399,6 +414,7 @@ mod tests {
             rules: Rules::default(),
             fold_events: 256,
             feed: Arc::default(),
+            counters: Arc::default(),
         });
         let residence = Residence {
             idle_sweeps: 1,

@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn what_is_whole_is_counted() {
         let (looked, found) = Setup::new().verify();
-        assert_eq!(found, [String::new(); 0]);
+        assert_eq!(found, Vec::<String>::new());
         let expected = Looked {
             customers: 1,
             being_erased: 0,

@@ -2,7 +2,7 @@
 //! fuzz targets call; the inputs here are built so that many of them are accepted.
 //!
 //! `PROPTEST_CASES=100000 cargo test -p countersign-actors --test any_input` looks longer.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use countersign_actors::crypto::keys::{PublicKey, SigningKey};
 use countersign_actors::id::{CustomerId, Jti, KeyId};

@@ -33,6 +33,7 @@ fn describe(config: &Config) -> Result<String, Box<dyn Error>> {
     let given = |secret: &Option<Secret>| if secret.is_some() { "given (withheld)" } else { "none" };
     let mut text = toml::to_string(config)?;
     writeln!(text, "\n# admin token: {}", given(&config.secrets.admin_token))?;
+    writeln!(text, "# metrics token: {}", given(&config.secrets.metrics_token))?;
     writeln!(
         text,
         "# master key: {}{}",

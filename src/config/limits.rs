@@ -16,6 +16,7 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("server.header_timeout_seconds", 1, 300),
     ("server.body_timeout_seconds", 1, 300),
     ("server.idle_timeout_seconds", 1, 3_600),
+    ("server.drain_seconds", 0, 3_600),
     ("server.shutdown_timeout_seconds", 1, 3_600),
     ("tls.handshake_timeout_seconds", 1, 300),
     ("tls.handshakes_max", 1, 100_000),
@@ -31,6 +32,7 @@ const RANGES: &[(&str, i64, i64)] = &[
     ("permissions.management_per_hour", 1, 1_000_000_000),
     ("permissions.checks_per_hour", 1, 1_000_000_000),
     ("permissions.audit_per_hour", 1, 1_000_000_000),
+    ("traces.sample_percent", 0, 100),
 ];
 
 /// Texts of which only some are allowed.

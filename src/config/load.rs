@@ -12,7 +12,12 @@ use super::{Config, DEFAULT_FILE, Problem, Problems, Secrets};
 /// Variables with this prefix are ours to explain.
 const PREFIX: &str = "AUTH_";
 /// Variables that hold a secret and stand for no key.
-const SECRET_NAMES: [&str; 3] = ["AUTH_MASTER_KEY", "AUTH_ADMIN_TOKEN", "AUTH_CLIENT_CREDENTIAL"];
+const SECRET_NAMES: [&str; 4] = [
+    "AUTH_MASTER_KEY",
+    "AUTH_ADMIN_TOKEN",
+    "AUTH_METRICS_TOKEN",
+    "AUTH_CLIENT_CREDENTIAL",
+];
 
 /// The `AUTH_` variables of a process; `None` stands for a value that is not UTF-8.
 #[derive(Clone, Default)]

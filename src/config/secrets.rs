@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Config, Environment, Problem, Secret};
 
-/// Shortest admin token.
+/// Shortest admin token, and shortest token for metrics.
 pub const ADMIN_TOKEN_CHARS_MIN: usize = 32;
 /// Shortest master key.
 pub const MASTER_KEY_BYTES_MIN: usize = 32;
@@ -23,6 +23,8 @@ pub struct Secrets {
     pub master_key: Option<Secret>,
     /// The admin credential; without one the service is open to local processes.
     pub admin_token: Option<Secret>,
+    /// The credential of whoever may read the metrics and nothing else.
+    pub metrics_token: Option<Secret>,
     /// What commands present to the service that they call.
     pub client_credential: Option<Secret>,
 }
@@ -60,6 +62,11 @@ impl Secrets {
                 "client.credential_file",
                 config.client.credential_file.as_deref(),
             ),
+            metrics_token: read(
+                "AUTH_METRICS_TOKEN",
+                "metrics.token_file",
+                config.metrics.token_file.as_deref(),
+            ),
         }
     }
 
@@ -84,15 +91,38 @@ impl Secrets {
                 message,
             ));
         }
-        let Some(token) = &self.admin_token else { return };
-        let message = if token.len() < ADMIN_TOKEN_CHARS_MIN {
-            format!("the admin token must have at least {ADMIN_TOKEN_CHARS_MIN} characters")
-        } else if !token.fits_a_header() {
-            "the admin token must be visible ASCII without spaces".to_owned()
-        } else {
-            return;
-        };
-        problems.push(Problem::new("AUTH_ADMIN_TOKEN or auth.admin_token_file", message));
+        let tokens = [
+            ("admin", "AUTH_ADMIN_TOKEN or auth.admin_token_file", &self.admin_token),
+            (
+                "metrics",
+                "AUTH_METRICS_TOKEN or metrics.token_file",
+                &self.metrics_token,
+            ),
+        ];
+        for (name, key, token) in tokens {
+            if let Some(message) = token.as_ref().and_then(|token| token_fault(name, token)) {
+                problems.push(Problem::new(key, message));
+            }
+        }
+        if let (Some(admin), Some(metrics)) = (&self.admin_token, &self.metrics_token)
+            && admin.matches(metrics.expose())
+        {
+            let message = "must not be the admin token: who reads metrics should not be able to mint";
+            problems.push(Problem::new("AUTH_METRICS_TOKEN or metrics.token_file", message));
+        }
+    }
+}
+
+/// Why this can be no token that somebody presents.
+fn token_fault(name: &str, token: &Secret) -> Option<String> {
+    if token.len() < ADMIN_TOKEN_CHARS_MIN {
+        Some(format!(
+            "the {name} token must have at least {ADMIN_TOKEN_CHARS_MIN} characters"
+        ))
+    } else if !token.fits_a_header() {
+        Some(format!("the {name} token must be visible ASCII without spaces"))
+    } else {
+        None
     }
 }
 
@@ -145,11 +175,12 @@ mod tests {
         let secrets = Secrets {
             master_key: Some(Secret::new(vec![b'k'; 31])),
             admin_token: Some(Secret::new(b"short-admin-token".to_vec())),
+            metrics_token: Some(Secret::new(b"short-metrics-token".to_vec())),
             ..Secrets::default()
         };
         let told = problems(&secrets);
-        assert_eq!(told.len(), 2);
-        assert!(!format!("{told:?}{secrets:?}").contains("short-admin-token"));
+        assert_eq!(told.len(), 3);
+        assert!(!format!("{told:?}{secrets:?}").contains("short-"));
     }
 
     #[test]
@@ -169,6 +200,18 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn the_token_for_metrics_is_not_the_admin_token() {
+        let token = || Some(Secret::new(vec![b'x'; ADMIN_TOKEN_CHARS_MIN]));
+        let mut secrets = Secrets {
+            metrics_token: token(),
+            ..Secrets::default()
+        };
+        assert!(problems(&secrets).is_empty());
+        secrets.admin_token = token();
+        assert_eq!(problems(&secrets)[0].key, "AUTH_METRICS_TOKEN or metrics.token_file");
     }
 
     #[test]

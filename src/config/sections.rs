@@ -35,6 +35,8 @@ pub struct ServerConfig {
     pub body_timeout_seconds: u64,
     /// Time that a connection may stay open without a request.
     pub idle_timeout_seconds: u64,
+    /// Time that the server goes on serving after a signal to stop, while readiness says no.
+    pub drain_seconds: u64,
     /// Time that requests in progress get when the server stops.
     pub shutdown_timeout_seconds: u64,
 }
@@ -54,6 +56,7 @@ impl Default for ServerConfig {
             header_timeout_seconds: 5,
             body_timeout_seconds: 15,
             idle_timeout_seconds: 75,
+            drain_seconds: 0,
             shutdown_timeout_seconds: 30,
         }
     }
@@ -150,6 +153,13 @@ impl Default for StorageConfig {
     }
 }
 
+impl StorageConfig {
+    /// [`Self::disk_free_min_mib`] in bytes.
+    pub const fn disk_free_min_bytes(&self) -> u64 {
+        self.disk_free_min_mib.saturating_mul(1_024 * 1_024)
+    }
+}
+
 /// `[engine]`: threads and memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +220,34 @@ pub enum DecisionAuditConfig {
     Denied,
     /// None.
     None,
+}
+
+/// `[metrics]`: who may read them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// File that holds the token of whoever may read the metrics and nothing else.
+    #[serde(with = "optional_path")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// `[traces]`: where the spans of requests go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TracesConfig {
+    /// Address of a collector's OTLP/HTTP endpoint; empty for none.
+    pub otlp_endpoint: String,
+    /// Of 100 traces that begin here, those that are exported.
+    pub sample_percent: u8,
+}
+
+impl Default for TracesConfig {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: String::new(),
+            sample_percent: 100,
+        }
+    }
 }
 
 /// `[log]`: what is written to standard error.

@@ -1,4 +1,4 @@
-//! Liveness and readiness: open to everyone, and saying nothing about customers.
+//! Liveness, readiness and metrics: they say nothing about customers, and the first two are open to everyone.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -6,39 +6,52 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::extract::Credential;
 use crate::identity::Identity;
+use crate::metrics::page;
+use crate::serving::Serving;
 
 /// `GET /health`: the process answers.
 pub async fn health() -> HttpResponse {
     HttpResponse::Ok().json(json!({"status": "healthy", "service": "countersign"}))
 }
 
-/// `GET /ready`: 200 while requests should be sent here, else 503; with reasons.
+/// `GET /ready`: 200 while requests should be sent here, else 503; with every reason that holds.
 ///
 /// # Errors
-/// 503 when the journal has failed, a shard has ended, or the service is stopping.
-pub async fn ready(app: Data<App>) -> Result<HttpResponse, ApiError> {
-    let health = app.engine.health();
-    if health.journal_failed.is_some() {
-        return Err(ApiError::unavailable("the journal has failed"));
+/// 503 when the journal has failed or the service is about to stop.
+pub async fn ready(app: Data<App>, serving: Data<Serving>) -> Result<HttpResponse, ApiError> {
+    let conditions = serving.conditions(&app.engine.health());
+    let holding = conditions.iter().filter(|condition| condition.holds);
+    let is_red = holding.clone().any(|condition| condition.is_red);
+    let reasons: Vec<_> = holding.map(|condition| condition.reason).collect();
+    if is_red {
+        let detail = format!("requests should be sent elsewhere: {}", reasons.join(", "));
+        return Err(ApiError::unavailable(detail).with_extra("reasons", reasons));
     }
-    // Its customers get no answer, and nothing but a new process serves them again.
-    if health.shard_lost {
-        return Err(ApiError::unavailable("a shard has ended: start the service anew"));
-    }
-    if health.draining {
-        return Err(ApiError::unavailable("the service is shutting down"));
-    }
-    let reasons = [
-        ("storage_low", health.storage_low),
-        ("clock_jumped", health.clock_jumped),
-    ];
-    let reasons: Vec<_> = reasons
-        .into_iter()
-        .filter_map(|(reason, holds)| holds.then_some(reason))
-        .collect();
     let status = if reasons.is_empty() { "ready" } else { "degraded" };
     Ok(HttpResponse::Ok().json(json!({"status": status, "reasons": reasons})))
+}
+
+/// `GET /metrics`: what was counted since the start, as OpenMetrics text. Names no customer, token or caller.
+///
+/// # Errors
+/// 401 without a credential where one is needed: with an admin token or a token for metrics configured, and off loopback. 403 for a
+/// live token of a customer.
+pub async fn metrics(request: HttpRequest, app: Data<App>, serving: Data<Serving>) -> Result<HttpResponse, ApiError> {
+    match Credential::of(&request)? {
+        Credential::Bearer(text) if app.may_watch(text.expose()) => {}
+        // Identity would take them for the operator.
+        Credential::None if app.is_open() && (app.watching_needs_credential() || !app.is_local(&request)) => {
+            return Err(ApiError::unauthenticated());
+        }
+        _ => Identity::of(&request, &app).await?.require_operator(&app).await?,
+    }
+    let text = page::render(app.engine.metrics(), &serving).map_err(|error| {
+        tracing::error!(%error, "the metrics could not be written");
+        ApiError::internal()
+    })?;
+    Ok(HttpResponse::Ok().content_type(page::MEDIA_TYPE).body(text))
 }
 
 /// `POST /admin/clock/confirm`: the operator vouches for a clock that has jumped far forward.

@@ -2,17 +2,17 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use countersign_actors::commands::{Command, MintBatch};
-use countersign_actors::error::Failure;
+use countersign_actors::commands::{MintBatch, MintCommand};
 use countersign_actors::id::Jti;
 use countersign_actors::limits::BATCH_MAX;
-use countersign_actors::token::{TokenGrant, TokenKind};
+use countersign_actors::token::TokenKind;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::extract::{Body, Fields};
 use crate::idempotency::{Keyed, of_item};
 use crate::identity::Identity;
+use crate::serving::Serving;
 use crate::wire::mint;
 use crate::wire::tokens::{BatchAnswer, minted};
 
@@ -71,7 +71,7 @@ pub async fn override_token(request: HttpRequest, app: Data<App>, body: Body) ->
     mint_one(request, app, body, TokenKind::Override, mint::override_token).await
 }
 
-async fn mint_one<C: Command<Reply = TokenGrant>>(
+async fn mint_one<C: MintCommand>(
     request: HttpRequest,
     app: Data<App>,
     body: Body,
@@ -93,7 +93,12 @@ async fn mint_one<C: Command<Reply = TokenGrant>>(
 ///
 /// # Errors
 /// 422 for a batch that is none; what is wrong with an item stands in the item's result.
-pub async fn batch(request: HttpRequest, app: Data<App>, body: Body) -> Result<HttpResponse, ApiError> {
+pub async fn batch(
+    request: HttpRequest,
+    app: Data<App>,
+    serving: Data<Serving>,
+    body: Body,
+) -> Result<HttpResponse, ApiError> {
     let identity = Identity::of(&request, &app).await?;
     let content = body.batch_json().await?;
     let mut fields = content.fields()?;
@@ -120,13 +125,15 @@ pub async fn batch(request: HttpRequest, app: Data<App>, body: Body) -> Result<H
         items: commands,
         presented: identity.presented(),
     };
-    let mut decided = app.engine.execute(customer, identity.call(mint)).await?.into_iter();
+    let mut minted = app.engine.mint_batch(customer, identity.call(mint)).await?.into_iter();
     for result in results.iter_mut().filter(|result| result.is_none()) {
-        let Some(decided) = decided.next() else { break };
-        let signed = decided
-            .map_err(Failure::Rejected)
-            .and_then(|grant| app.engine.signed(grant));
-        *result = Some(signed.map_err(ApiError::from));
+        let Some(minted) = minted.next() else { break };
+        *result = Some(minted.map_err(ApiError::from));
     }
-    BatchAnswer::of(results.into_iter().flatten()).respond()
+    let results = results.into_iter().flatten().inspect(|result| {
+        if let Err(error) = result {
+            serving.metrics.refused(error.code);
+        }
+    });
+    BatchAnswer::of(results).respond()
 }

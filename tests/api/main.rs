@@ -17,6 +17,7 @@ mod introspection;
 mod keys;
 mod lifecycle;
 mod look_up;
+mod metrics;
 mod sessions;
 mod tokens;
 
@@ -35,6 +36,8 @@ mod seeds;
 mod chain;
 #[path = "../common/client.rs"]
 mod client;
+#[path = "../common/metrics.rs"]
+mod metrics_page;
 #[path = "../common/program.rs"]
 mod program;
 mod support;

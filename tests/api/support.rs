@@ -200,6 +200,20 @@ impl Service {
         }
     }
 
+    /// The answer to the operator, with [`ADMIN`] where there is one.
+    pub(crate) fn get_as_operator(&self, path: &str) -> Answer {
+        match self.config.secrets.admin_token {
+            Some(_) => self.get_as(ADMIN, path),
+            None => self.get(path),
+        }
+    }
+
+    /// Looks for idle customers, as happens every second.
+    pub(crate) fn sweep(&self) {
+        let sweeping = self.running().engine.sweep();
+        actix_web::rt::System::new().block_on(sweeping);
+    }
+
     /// The answer to a request that has to succeed in open mode.
     pub(crate) fn posted(&self, path: &str, body: &Value) -> Value {
         self.post(path, body).success()

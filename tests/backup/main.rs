@@ -1,5 +1,10 @@
 //! Backups through the program itself: taken while it serves, read back elsewhere, and what is true there.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod damaged;
 #[path = "../common/program.rs"]

@@ -8,9 +8,18 @@
 
 #[path = "../common/client.rs"]
 mod client;
+mod draining;
 mod failures;
+mod metrics;
+#[path = "../common/metrics.rs"]
+mod metrics_page;
 mod open_mode;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod process;
+#[path = "../common/program.rs"]
+mod program;
 mod requests;
 mod support;
+mod traces;
 mod unix_socket;

@@ -105,7 +105,7 @@ fn done(answer: Option<Answer>) -> Option<Value> {
 
 fn delete(client: &mut Client, path: &str, body: &Value) -> Option<Answer> {
     client
-        .exchange(&format!("DELETE {path}"), &[JSON], &body.to_string())
+        .exchange(&format!("DELETE {path}"), &[JSON], body.to_string())
         .ok()
 }
 

@@ -30,9 +30,7 @@ impl Acknowledged {
 
 /// One request whose answer may never come.
 pub(crate) fn post(client: &mut Client, path: &str, body: &Value) -> Option<Answer> {
-    client
-        .exchange(&format!("POST {path}"), &[JSON], &body.to_string())
-        .ok()
+    client.exchange(&format!("POST {path}"), &[JSON], body.to_string()).ok()
 }
 
 fn field(answer: &Answer, name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Command, Decided, Moment};
+use super::{Access, Command, Decided, MintCommand, Moment};
 use crate::id::{AgentId, Jti, Name};
 use crate::rbac::{Policy, PolicyRequest};
 use crate::tenant::event::MintDetails;
@@ -30,6 +30,10 @@ pub struct MintAgent {
 }
 
 const PARENTS: &[TokenKind] = &[TokenKind::Bearer];
+
+impl MintCommand for MintAgent {
+    const KIND: TokenKind = TokenKind::Agent;
+}
 
 impl Command for MintAgent {
     type Reply = TokenGrant;

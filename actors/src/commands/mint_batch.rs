@@ -1,6 +1,8 @@
 //! Many mints of one customer in one turn and one commit. Each stands for itself: one that is refused does not stop the others.
 
-use super::{Access, Command, Decided, MintAgent, MintBearer, MintOverride, MintSession, MintSubagent, Moment};
+use super::{
+    Access, Command, Decided, MintAgent, MintBearer, MintCommand, MintOverride, MintSession, MintSubagent, Moment,
+};
 use crate::id::Jti;
 use crate::tenant::idempotency::{Idempotency, IdempotencyRecord};
 use crate::tenant::{Rejection, State};
@@ -22,6 +24,17 @@ pub enum BatchItem {
 }
 
 impl BatchItem {
+    /// The kind of token that it grants.
+    pub const fn kind(&self) -> TokenKind {
+        match self {
+            Self::Bearer(_) => MintBearer::KIND,
+            Self::Agent(_) => MintAgent::KIND,
+            Self::Subagent(_) => MintSubagent::KIND,
+            Self::Session(_) => MintSession::KIND,
+            Self::Override(_) => MintOverride::KIND,
+        }
+    }
+
     fn access(&self) -> Access {
         match self {
             Self::Bearer(command) => command.access(),

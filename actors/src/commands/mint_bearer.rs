@@ -1,6 +1,6 @@
 //! Bearer tokens: derived from an app token.
 
-use super::{Access, Command, Decided, Moment};
+use super::{Access, Command, Decided, MintCommand, Moment};
 use crate::id::Jti;
 use crate::tenant::event::MintDetails;
 use crate::tenant::idempotency::Outcome;
@@ -57,6 +57,10 @@ impl MintBearer {
             }
         }
     }
+}
+
+impl MintCommand for MintBearer {
+    const KIND: TokenKind = TokenKind::Bearer;
 }
 
 impl Command for MintBearer {

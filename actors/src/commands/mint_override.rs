@@ -1,6 +1,6 @@
 //! Override tokens: single use, bound to one event that was flagged for review.
 
-use super::{Access, Command, Decided, Moment};
+use super::{Access, Command, Decided, MintCommand, Moment};
 use crate::id::{EventId, Jti};
 use crate::limits::REASON_CHARS_MAX;
 use crate::tenant::event::MintDetails;
@@ -28,6 +28,10 @@ pub struct MintOverride {
 }
 
 const PARENTS: &[TokenKind] = &[TokenKind::Agent, TokenKind::Subagent, TokenKind::Session];
+
+impl MintCommand for MintOverride {
+    const KIND: TokenKind = TokenKind::Override;
+}
 
 impl Command for MintOverride {
     type Reply = TokenGrant;

@@ -1,6 +1,6 @@
 //! Session tokens: derived from an agent or a subagent, with a number of events they may count.
 
-use super::{Access, Command, Decided, Moment};
+use super::{Access, Command, Decided, MintCommand, Moment};
 use crate::id::{Jti, SessionId};
 use crate::limits::SESSION_EVENTS_MAX;
 use crate::tenant::event::MintDetails;
@@ -45,6 +45,10 @@ impl MintSession {
             SessionParent::Subagent => (&[TokenKind::Subagent], "subagent"),
         }
     }
+}
+
+impl MintCommand for MintSession {
+    const KIND: TokenKind = TokenKind::Session;
 }
 
 impl Command for MintSession {

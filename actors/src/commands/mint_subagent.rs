@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Access, Command, Decided, Moment};
+use super::{Access, Command, Decided, MintCommand, Moment};
 use crate::id::{AgentId, Jti, Name};
 use crate::rbac::PolicyRequest;
 use crate::tenant::event::MintDetails;
@@ -30,6 +30,10 @@ pub struct MintSubagent {
 }
 
 const PARENTS: &[TokenKind] = &[TokenKind::Agent, TokenKind::Subagent];
+
+impl MintCommand for MintSubagent {
+    const KIND: TokenKind = TokenKind::Subagent;
+}
 
 impl Command for MintSubagent {
     type Reply = TokenGrant;

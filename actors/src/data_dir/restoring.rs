@@ -8,6 +8,8 @@ use super::{DataDir, DataDirError, GENERATED_KEY, KEY_CHECK, LOCK, STORE, io_err
 
 /// Stands in the directory from before the first write of a restoration until all of it is durable.
 const MARK: &str = "restoring";
+/// What the store is called until it is whole for the first time.
+const UNFINISHED_STORE: &str = "store.new";
 
 pub(super) fn is_marked(path: &Path) -> bool {
     // What cannot be looked at is not trusted either.
@@ -55,7 +57,9 @@ impl DataDir {
         if !is_marked(path) {
             return Ok(());
         }
-        remove(fs::remove_dir_all, &path.join(STORE))?;
+        for name in [STORE, UNFINISHED_STORE] {
+            remove(fs::remove_dir_all, &path.join(name))?;
+        }
         for name in [KEY_CHECK, GENERATED_KEY, LOCK] {
             remove(fs::remove_file, &path.join(name))?;
         }

@@ -100,6 +100,7 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         rules: options.rules,
         fold_events: options.fold_events,
         feed: Arc::default(),
+        counters: Arc::default(),
     });
     let residence = Residence {
         idle_sweeps: options.idle_tenant_seconds,

@@ -275,6 +275,10 @@ impl Store for FaultyStore {
     fn free_bytes(&self) -> Option<u64> {
         self.lock().free_bytes
     }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A store whose batches stay where the kernel pleases.
@@ -313,5 +317,9 @@ impl<S: Store> Store for Unsynced<S> {
 
     fn free_bytes(&self) -> Option<u64> {
         self.0.free_bytes()
+    }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        self.0.stored_bytes()
     }
 }

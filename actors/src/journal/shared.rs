@@ -10,6 +10,7 @@ use super::recovery::Task;
 use super::store::Store;
 use super::writer::Entry;
 use crate::id::CustomerId;
+use crate::metrics::{GROUP_BOUNDS, Histogram, MICROS_BOUNDS};
 
 /// Shared by all of one journal.
 pub(super) struct Shared {
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) closed: AtomicBool,
     pub(super) storage_low: AtomicBool,
     pub(super) free_bytes: AtomicU64,
+    pub(super) stored_bytes: AtomicU64,
     pub(super) queued: AtomicUsize,
     pub(super) recoveries: AtomicUsize,
     pub(super) counters: Counters,
@@ -34,17 +36,30 @@ pub(super) struct Shared {
 }
 
 /// Sums that only ever grow; the journal thread alone writes them.
-#[derive(Default)]
 pub(super) struct Counters {
     pub(super) groups: AtomicU64,
     pub(super) events: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) keys: AtomicU64,
     pub(super) refused: AtomicU64,
-    pub(super) commit_micros_last: AtomicU64,
-    pub(super) commit_micros_total: AtomicU64,
-    pub(super) sync_micros_last: AtomicU64,
-    pub(super) sync_micros_total: AtomicU64,
+    pub(super) group_events: Histogram,
+    pub(super) commit_micros: Histogram,
+    pub(super) sync_micros: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            groups: AtomicU64::default(),
+            events: AtomicU64::default(),
+            bytes: AtomicU64::default(),
+            keys: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            group_events: Histogram::new(GROUP_BOUNDS),
+            commit_micros: Histogram::new(MICROS_BOUNDS),
+            sync_micros: Histogram::new(MICROS_BOUNDS),
+        }
+    }
 }
 
 /// Tenants about whom the store's keys do not tell the truth.
@@ -79,6 +94,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             storage_low: AtomicBool::new(false),
             free_bytes: AtomicU64::new(u64::MAX),
+            stored_bytes: AtomicU64::new(u64::MAX),
             queued: AtomicUsize::new(0),
             recoveries: AtomicUsize::new(0),
             counters: Counters::default(),

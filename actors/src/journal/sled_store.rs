@@ -226,6 +226,10 @@ impl Store for SledStore {
         let stat = rustix::fs::statvfs(&self.closing.directory).ok()?;
         Some(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        self.db.size_on_disk().ok()
+    }
 }
 
 fn get(db: &sled::Db, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

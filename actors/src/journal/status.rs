@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::shared::Shared;
+use crate::metrics::HistogramSnapshot;
 
 /// How the journal is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Status {
     pub storage_low: bool,
     /// Free bytes at the last look, if the store can tell.
     pub free_bytes: Option<u64>,
+    /// Bytes that the store takes on disk, at the last look, if it can tell.
+    pub stored_bytes: Option<u64>,
     /// Entries that wait for the journal's thread.
     pub queued: usize,
     /// Recoveries that wait or run.
@@ -27,25 +30,24 @@ pub struct Status {
     pub bytes: u64,
     /// Appends refused.
     pub refused: u64,
-    /// Microseconds from batch to durable, of the last group.
-    pub commit_micros_last: u64,
-    /// Microseconds from batch to durable, of all groups.
-    pub commit_micros_total: u64,
-    /// Microseconds of the sync (`fdatasync`) alone, of the last group.
-    pub sync_micros_last: u64,
-    /// Microseconds of the sync (`fdatasync`) alone, of all groups.
-    pub sync_micros_total: u64,
+    /// Events in a group.
+    pub group_events: HistogramSnapshot,
+    /// Microseconds from batch to durable, of each group.
+    pub commit_micros: HistogramSnapshot,
+    /// Microseconds of the sync (`fdatasync`) alone, of each group.
+    pub sync_micros: HistogramSnapshot,
 }
 
 impl Status {
     pub(super) fn of(shared: &Shared) -> Self {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &shared.counters;
-        let free_bytes = read(&shared.free_bytes);
+        let looked_up = |counter| Some(read(counter)).filter(|bytes| *bytes != u64::MAX);
         Self {
             failed: shared.failed.get().cloned(),
             storage_low: shared.storage_low.load(Ordering::Relaxed),
-            free_bytes: (free_bytes != u64::MAX).then_some(free_bytes),
+            free_bytes: looked_up(&shared.free_bytes),
+            stored_bytes: looked_up(&shared.stored_bytes),
             queued: shared.queued.load(Ordering::Relaxed),
             recoveries: shared.recoveries.load(Ordering::Relaxed),
             groups: read(&counters.groups),
@@ -53,10 +55,9 @@ impl Status {
             keys: read(&counters.keys),
             bytes: read(&counters.bytes),
             refused: read(&counters.refused),
-            commit_micros_last: read(&counters.commit_micros_last),
-            commit_micros_total: read(&counters.commit_micros_total),
-            sync_micros_last: read(&counters.sync_micros_last),
-            sync_micros_total: read(&counters.sync_micros_total),
+            group_events: counters.group_events.snapshot(),
+            commit_micros: counters.commit_micros.snapshot(),
+            sync_micros: counters.sync_micros.snapshot(),
         }
     }
 }

@@ -69,6 +69,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Bytes that can still be written, if the store can tell.
     fn free_bytes(&self) -> Option<u64>;
+
+    /// Bytes that the store takes on disk, if it can tell.
+    fn stored_bytes(&self) -> Option<u64>;
 }
 
 /// Puts and deletes that happen together. Its bytes lie in one buffer that is used again for the next group, so a change costs no

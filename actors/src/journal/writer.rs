@@ -209,10 +209,9 @@ impl Writer {
         counters
             .bytes
             .fetch_add(self.group.batch.bytes() as u64, Ordering::Relaxed);
-        counters.commit_micros_last.store(commit, Ordering::Relaxed);
-        counters.commit_micros_total.fetch_add(commit, Ordering::Relaxed);
-        counters.sync_micros_last.store(sync, Ordering::Relaxed);
-        counters.sync_micros_total.fetch_add(sync, Ordering::Relaxed);
+        counters.group_events.record(self.group.events);
+        counters.commit_micros.record(commit);
+        counters.sync_micros.record(sync);
         Ok(())
     }
 
@@ -246,6 +245,9 @@ impl Writer {
             return;
         }
         self.storage.checked = Some(now);
+        if let Some(stored) = self.store.stored_bytes() {
+            self.shared.stored_bytes.store(stored, Ordering::Relaxed);
+        }
         if let Some(free) = self.store.free_bytes() {
             self.shared.free_bytes.store(free, Ordering::Relaxed);
             self.shared

@@ -1,6 +1,7 @@
 //! The actor that owns one customer: a mailbox round [`Tenant`], and what it tells its supervisor.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use actix::{Actor, ActorContext, Context, Handler, Message, Recipient};
 
@@ -8,6 +9,7 @@ use super::state::State;
 use super::turn::{Job, Tenant};
 use crate::id::CustomerId;
 use crate::journal::Lease;
+use crate::metrics::{Counters, Presence};
 
 /// A command for the tenant.
 #[derive(Message)]
@@ -47,15 +49,21 @@ pub(crate) enum News {
 pub(crate) struct TenantActor {
     customer: CustomerId,
     /// `None` once it has left memory or faulted: what still arrives goes back.
-    tenant: Option<Tenant>,
+    tenant: Option<(Tenant, Presence)>,
     supervisor: Recipient<Report>,
 }
 
 impl TenantActor {
-    pub(crate) const fn new(customer: CustomerId, tenant: Tenant, supervisor: Recipient<Report>) -> Self {
+    pub(crate) fn new(
+        customer: CustomerId,
+        tenant: Tenant,
+        counters: Arc<Counters>,
+        supervisor: Recipient<Report>,
+    ) -> Self {
+        let presence = Presence::new(counters, tenant.token_counts());
         Self {
             customer,
-            tenant: Some(tenant),
+            tenant: Some((tenant, presence)),
             supervisor,
         }
     }
@@ -76,16 +84,20 @@ impl Handler<Deliver> for TenantActor {
     type Result = ();
 
     fn handle(&mut self, Deliver(job): Deliver, _context: &mut Self::Context) {
-        let Some(tenant) = self.tenant.as_mut() else {
+        let Some((tenant, presence)) = self.tenant.as_mut() else {
             self.report(News::Undelivered(job));
             return;
         };
         // The state is dropped after a panic, so that no half-made change is ever seen.
         let reason = match catch_unwind(AssertUnwindSafe(|| job.run(tenant))) {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => {
+                presence.tell(tenant.token_counts());
+                return;
+            }
             Ok(Err(fault)) => fault.0,
             Err(_) => "a rule panicked".to_owned(),
         };
+        presence.counters().faulted();
         tracing::error!(customer = %self.customer, reason, "a tenant faulted and will be recovered");
         self.tenant = None;
         self.report(News::Faulted);
@@ -108,11 +120,11 @@ impl Handler<Passivate> for TenantActor {
         match self.tenant.take() {
             // Faulted before: the supervisor has been told.
             None => {}
-            Some(tenant) if tenant.has_appends_in_flight() => {
-                self.tenant = Some(tenant);
+            Some(present) if present.0.has_appends_in_flight() => {
+                self.tenant = Some(present);
                 self.report(News::Busy);
             }
-            Some(tenant) => {
+            Some((tenant, _presence)) => {
                 let (state, lease) = tenant.into_parts();
                 self.report(News::Passivated(Box::new(state), lease));
                 context.stop();

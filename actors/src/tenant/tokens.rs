@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use super::record::{AgentDetails, Details, Revoked, Token};
 use crate::clock::UnixSeconds;
 use crate::id::{EventId, Jti, KeyId};
+use crate::metrics::PerKind;
 use crate::token::TokenHashDigest;
 
 /// A position in the slab.
@@ -56,6 +57,7 @@ pub struct Tokens {
     by_event: BTreeSet<(EventId, Jti)>,
     /// Deepest first among those that expire together, so that a parent leaves after its children.
     by_expiry: BTreeSet<(UnixSeconds, Reverse<u8>, Slot)>,
+    counts: PerKind<u64>,
 }
 
 impl Tokens {
@@ -67,6 +69,11 @@ impl Tokens {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_jti.is_empty()
+    }
+
+    /// How many records there are of each kind.
+    pub const fn counts(&self) -> &PerKind<u64> {
+        &self.counts
     }
 
     /// The token of this identifier.
@@ -192,6 +199,9 @@ impl Tokens {
             }
             _ => {}
         }
+        if let Some(count) = self.counts.get_mut(new.details.kind()) {
+            *count += 1;
+        }
         self.by_jti.insert(new.jti, slot);
         self.by_expiry.insert((new.expires_at, Reverse(level), slot));
         let links = Links {
@@ -257,6 +267,9 @@ impl Tokens {
     fn remove(&mut self, slot: Slot) -> Option<Token> {
         let token = self.slab.get_mut(slot.0 as usize)?.take()?;
         self.free.push(slot);
+        if let Some(count) = self.counts.get_mut(token.kind()) {
+            *count = count.saturating_sub(1);
+        }
         self.by_jti.remove(&token.jti);
         match &token.details {
             Details::App { hash, .. } => {

@@ -29,6 +29,7 @@ use crate::error::{Failure, Overload};
 use crate::feed::FeedWaiters;
 use crate::journal::{Append, AppendError, Completion, Events, Journal, Lease, SideChange};
 use crate::limits::{GARBAGE_PER_APPEND_MAX, PURGED_PER_TURN_MAX};
+use crate::metrics::{Counters, RevocationKind};
 use crate::tenant::Rejection;
 
 /// What every tenant of an engine shares.
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) rules: Rules,
     pub(crate) fold_events: usize,
     pub(crate) feed: Arc<FeedWaiters>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// A command on its way, its type erased.
@@ -126,11 +128,6 @@ impl Tenant {
     /// Whether something was appended that is not durable yet.
     pub(crate) fn has_appends_in_flight(&self) -> bool {
         self.progress.completed.load(Ordering::Acquire) < self.appended
-    }
-
-    /// Gives up the tenant's memory and its place in the journal.
-    pub(crate) fn into_parts(self) -> (State, Lease) {
-        (self.state, self.lease)
     }
 
     /// # Errors
@@ -276,17 +273,15 @@ impl Tenant {
         self.forget(origin.now, happened);
         let kept = self.garbage.len().saturating_sub(GARBAGE_PER_APPEND_MAX);
         side.extend(self.garbage.split_off(kept).iter().map(RowChange::row));
-        let revoked_by = self
-            .state
-            .revocations
-            .after(first_sequence - 1)
-            .next()
-            .map(|_| Arc::clone(&self.shared.feed));
+        let revoked = self.state.revocations.after(first_sequence - 1);
+        let revoked: Vec<_> = revoked.map(|new| RevocationKind::of(&new.target)).collect();
+        let shared = (!revoked.is_empty()).then(|| Arc::clone(&self.shared));
         let customer = self.state.customer();
         pending.appended = true;
         self.append(first_sequence, encoded, side, None, move |outcome| {
-            if let (Ok(()), Some(feed)) = (outcome, revoked_by) {
-                feed.wake(customer);
+            if let (Ok(()), Some(shared)) = (outcome, shared) {
+                revoked.into_iter().for_each(|kind| shared.counters.revoked(kind));
+                shared.feed.wake(customer);
             }
             pending.complete(match outcome {
                 Ok(()) => Ok(reply),

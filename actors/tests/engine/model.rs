@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use countersign_actors::clock::{Clock, UnixMillis};
 use countersign_actors::commands::{
-    BearerParent, Command, DecideEvent, ListRevocations, MintAgent, MintBearer, MintOverride, MintSession,
+    BearerParent, DecideEvent, ListRevocations, MintAgent, MintBearer, MintCommand, MintOverride, MintSession,
     MintSubagent, RevokeMany, RevokeToken, Selector, SessionParent, SetSuspended,
 };
 use countersign_actors::engine::{Engine, EngineOptions, Minted, NewApp};
@@ -15,7 +15,7 @@ use countersign_actors::rbac::PolicyRequest;
 use countersign_actors::tenant::Rejection;
 use countersign_actors::tenant::revocations::{Revocation, Target};
 use countersign_actors::token::jwt;
-use countersign_actors::token::{Decision, DecisionSet, Environment, Scope, TokenGrant, TokenKind};
+use countersign_actors::token::{Decision, DecisionSet, Environment, Scope, TokenKind};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
@@ -359,7 +359,7 @@ impl Run {
         });
     }
 
-    async fn mint<C: Command<Reply = TokenGrant>>(&self, command: C) -> Result<Minted, Failure> {
+    async fn mint<C: MintCommand>(&self, command: C) -> Result<Minted, Failure> {
         self.engine().mint(self.customer, call(command)).await
     }
 

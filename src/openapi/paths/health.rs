@@ -6,6 +6,7 @@ use utoipa::openapi::{ContentBuilder, ResponseBuilder};
 use super::super::answers::{ClockConfirmed, Health, Purged, Readiness};
 use super::super::operation::{Access, Operation, get, post};
 use super::super::refusals::header;
+use crate::metrics::page::MEDIA_TYPE;
 
 const TAG: &str = "Health";
 
@@ -16,10 +17,23 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<Health>("It does."),
         get("/ready", "ready", "Requests may be sent here")
             .tag(TAG)
-            .told("503 `unavailable` when the journal has failed or the service is stopping.")
+            .told("503 `unavailable` when the journal has failed or the service is stopping: its `reasons` say which.")
             .answers::<Readiness>("They may; and what is amiss, if anything is.")
             .refuses(&["unavailable"]),
         backup(),
+        get("/metrics", "metrics", "What was counted since the start")
+            .tag(TAG)
+            .told("The token for metrics opens this and nothing else.")
+            .access(Access::Operator)
+            .response(
+                200,
+                ResponseBuilder::new().description("OpenMetrics text.").content(
+                    MEDIA_TYPE,
+                    ContentBuilder::new()
+                        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                        .build(),
+                ),
+            ),
         post(
             "/admin/purge",
             "purge",

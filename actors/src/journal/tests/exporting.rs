@@ -63,12 +63,22 @@ fn keep_writing(journal: &Journal, acknowledged: &AtomicU64, stop: &AtomicBool) 
     }
 }
 
+/// Stops the writer also when the test fails.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn what_is_read_while_others_write_and_fold_is_a_prefix_of_what_was_acknowledged() {
     let setup = Setup::new();
     let (acknowledged, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| keep_writing(&setup.journal, &acknowledged, &stop));
+        let _stopping = StopAtEnd(&stop);
         let (mut whole, mut folded) = (0, 0);
         while whole < 200 || folded < 5 {
             let before = acknowledged.load(Ordering::SeqCst);
@@ -87,7 +97,6 @@ fn what_is_read_while_others_write_and_fold_is_a_prefix_of_what_was_acknowledged
                 Err(error) => panic!("{error}"),
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
 }
 

@@ -1,15 +1,27 @@
-//! What a turn writes beside its answer, and nobody waits for.
+//! What a turn writes beside its answer, and nobody waits for; and what its actor asks of a tenant.
 
 use super::{Fault, Origin, Tenant};
 use crate::clock::UnixMillis;
 use crate::commands::permissions::PurgeOverrides;
 use crate::commands::{Caller, Command, Moment};
-use crate::journal::Events;
+use crate::journal::{Events, Lease};
+use crate::metrics::PerKind;
 use crate::permissions::audit;
 use crate::tenant::audit::AuditDraft;
 use crate::tenant::folding::Fold;
+use crate::tenant::state::State;
 
 impl Tenant {
+    /// Tokens in memory, by kind.
+    pub(crate) const fn token_counts(&self) -> &PerKind<u64> {
+        self.state.tokens.counts()
+    }
+
+    /// Gives up the tenant's memory and its place in the journal.
+    pub(crate) fn into_parts(self) -> (State, Lease) {
+        (self.state, self.lease)
+    }
+
     /// Writes what the audit may say of an answer that changed nothing. Nobody waits for it, and there is never too much of it.
     pub(super) fn note(&mut self, mut notes: Vec<AuditDraft>, origin: &Origin<'_>) -> Result<(), Fault> {
         if notes.is_empty() {
