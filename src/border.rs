@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::config::{Config, Exposure};
 use crate::error::{ApiError, Family};
+use crate::extract::check_path;
 use crate::guard::check_open_mode;
 
 /// `tracing` target of the access log.
@@ -314,6 +315,7 @@ fn admit(shared: &Arc<Shared>, request: &ServiceRequest) -> Result<Permit, ApiEr
     if shared.is_open {
         check_open_mode(request.head())?;
     }
+    check_path(request.head().uri.path())?;
     Ok(permit)
 }
 

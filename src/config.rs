@@ -16,7 +16,6 @@
 use std::fmt;
 use std::path::Path;
 
-use countersign_actors::CustomerId;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -134,12 +133,10 @@ impl Config {
         let mut problems = self.check_ranges();
         self.check_server(&mut problems);
         self.check_tls(&mut problems);
+        self.client.check(&mut problems);
         self.secrets.check(&mut problems);
         if self.storage.data_dir.as_os_str().is_empty() {
             problems.push(Problem::new("storage.data_dir", "must name a directory"));
-        }
-        if !self.client.customer_id.is_empty() && CustomerId::parse(&self.client.customer_id).is_none() {
-            problems.push(Problem::new("client.customer_id", "must be a UUID"));
         }
         if EnvFilter::try_new(&self.log.filter).is_err() {
             problems.push(Problem::new(

@@ -16,4 +16,4 @@ mod percent;
 pub use body::{Body, BodyLimits, Content};
 pub use credential::Credential;
 pub use fields::{Fields, Form};
-pub use path::{path_text, path_uuid};
+pub use path::{check_path, path_text, path_uuid};

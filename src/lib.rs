@@ -10,6 +10,7 @@
 //! - [`extract`]: credentials, paths, queries and bodies as typed values; [`identity`]: who calls, and for which customer
 //! - [`wire`]: what requests and answers look like; [`app`]: what every handler is given
 //! - [`error`]: every failure as HTTP
+//! - [`openapi`]: all of that as a document
 
 pub mod api_key;
 pub mod app;

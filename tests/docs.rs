@@ -87,7 +87,7 @@ fn walk(service: &Service, with_pyjwt: bool) -> String {
         match kind {
             "walk" => script.push_str(&block),
             "walk pyjwt" if with_pyjwt => script.push_str(&block),
-            "walk pyjwt" | "serve" | "tests" | "examples" => {}
+            "walk pyjwt" | "serve" | "tests" | "long" | "examples" => {}
             other => panic!("`sh {other}` says neither that it is part of the walk nor that it is not"),
         }
         substituted += block.matches(BOOTSTRAP).count() + block.matches(ADDRESS).count();
@@ -206,4 +206,38 @@ fn every_file_that_the_documents_name_exists() {
         named += 1;
     }
     assert!(named > 20, "the layout is there");
+}
+
+/// The text of every test in the repository.
+fn test_sources() -> String {
+    fn walk(directory: &Path, text: &mut String) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    for directory in ["tests", "actors/tests", "actors/src"] {
+        walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(directory), &mut text);
+    }
+    text
+}
+
+#[test]
+fn every_test_that_the_guarantees_name_exists() {
+    let guarantees = include_str!("../docs/guarantees.md");
+    let sources = test_sources();
+    let mut named = 0;
+    for name in guarantees.split('`').skip(1).step_by(2) {
+        // Names of tests are sentences.
+        if name.matches('_').count() > 3 {
+            assert!(sources.contains(&format!("fn {name}()")), "{name}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "each guarantee is shown by a test");
 }

@@ -232,6 +232,12 @@ fn tls_is_known_where_certificates_are_read_served_and_asked_for() {
 }
 
 #[test]
+fn the_api_document_is_known_in_two_directories() {
+    let places = ["src/openapi", "src/wire"];
+    assert_none("the API document elsewhere", named_outside(&["utoipa"], &places));
+}
+
+#[test]
 fn time_and_randomness_come_in_as_values() {
     let places = [
         "actors/src/clock.rs",

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use countersign_actors::CustomerId;
 use serde::{Deserialize, Serialize};
 
+use super::Problem;
 use super::sections::optional_path;
 
 /// `[client]`: which service the commands call, and as whom.
@@ -28,4 +30,40 @@ pub struct ClientConfig {
     pub private_key_file: Option<PathBuf>,
     /// Permits plain HTTP to another machine.
     pub allow_plain_http: bool,
+}
+
+impl ClientConfig {
+    /// What every command would stumble over; the address itself is read where it is used.
+    pub(super) fn check(&self, problems: &mut Vec<Problem>) {
+        if !self.customer_id.is_empty() && CustomerId::parse(&self.customer_id).is_none() {
+            problems.push(Problem::new("client.customer_id", "must be a UUID"));
+        }
+        // Settings are shown, and a password must not be.
+        if self.service_url.contains('@') {
+            let message = "must be a scheme, a host and a port, without a name or password";
+            problems.push(Problem::new("client.service_url", message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_address_and_a_customer_that_is_none_are_refused_without_being_shown() {
+        let client = ClientConfig {
+            service_url: "https://operator:hush@auth.example.org".to_owned(),
+            customer_id: "hush".to_owned(),
+            ..ClientConfig::default()
+        };
+        let mut problems = Vec::new();
+        client.check(&mut problems);
+        let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(keys, ["client.customer_id", "client.service_url"]);
+        assert!(!format!("{problems:?}").contains("hush"));
+        problems.clear();
+        ClientConfig::default().check(&mut problems);
+        assert!(problems.is_empty());
+    }
 }

@@ -7,6 +7,17 @@ use actix_web::HttpRequest;
 use super::percent;
 use crate::error::ApiError;
 
+/// That the path of a request is UTF-8 once its percent escapes are decoded. The router puts U+FFFD for what is not, so that two
+/// different paths would be the same.
+///
+/// # Errors
+/// 400 otherwise.
+pub fn check_path(path: &str) -> Result<(), ApiError> {
+    let readable = percent::decode(path, false).is_some();
+    let refused = || ApiError::malformed_request("a percent escape in the path is broken or not UTF-8");
+    readable.then_some(()).ok_or_else(refused)
+}
+
 /// A parameter that must be a UUID; anything else is 404.
 ///
 /// # Errors

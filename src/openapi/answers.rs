@@ -92,7 +92,6 @@ pub struct CosignatureVerdict {
 pub struct Customer {
     /// Its identifier.
     pub customer_id: Uuid,
-    /// Whether its tokens count.
     #[schema(schema_with = customer_statuses)]
     pub status: String,
     pub live_tokens: LiveTokens,
@@ -126,7 +125,6 @@ pub struct LiveTokens {
 pub struct CustomerStatus {
     /// Its identifier.
     pub customer_id: Uuid,
-    /// Whether its tokens count.
     #[schema(schema_with = customer_statuses)]
     pub status: String,
 }
@@ -152,10 +150,8 @@ pub struct Health {
 /// That requests may be sent here.
 #[derive(ToSchema)]
 pub struct Readiness {
-    /// `degraded` if something is amiss, which `reasons` names.
     #[schema(schema_with = readiness)]
     pub status: String,
-    /// `storage_low`: nothing can be written. `clock_jumped`: nothing is forgotten until the clock is confirmed.
     #[schema(schema_with = reasons)]
     pub reasons: Vec<String>,
 }
@@ -235,11 +231,13 @@ fn never() -> ObjectBuilder {
 }
 
 fn any_object() -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Object)
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some("The body of that answer: a minted token, or a problem."))
 }
 
 fn customer_statuses() -> ObjectBuilder {
-    words(["active", "suspended"])
+    words(["active", "suspended"]).description(Some("Whether its tokens count."))
 }
 
 fn healthy() -> ObjectBuilder {
@@ -251,9 +249,14 @@ fn service_name() -> ObjectBuilder {
 }
 
 fn readiness() -> ObjectBuilder {
-    words(["ready", "degraded"])
+    words(["ready", "degraded"]).description(Some("`degraded` if something is amiss, which `reasons` names."))
 }
 
 fn reasons() -> Schema {
-    ArrayBuilder::new().items(words(["storage_low", "clock_jumped"])).into()
+    ArrayBuilder::new()
+        .items(words(["storage_low", "clock_jumped"]))
+        .description(Some(
+            "`storage_low`: nothing can be written. `clock_jumped`: nothing is forgotten until the clock is confirmed.",
+        ))
+        .into()
 }

@@ -69,7 +69,7 @@ fn of_object(object: &Object, inner: impl Fn(&RefOr<Schema>) -> Value) -> Value 
             Value::Object(members.collect::<Map<_, _>>())
         }
         Some(Type::String) => json!("text"),
-        Some(Type::Integer | Type::Number) => json!(1),
+        Some(Type::Integer | Type::Number) => object.minimum.as_ref().map_or(json!(1), |least| json!(least)),
         Some(Type::Boolean) => json!(true),
         Some(Type::Array) => json!([]),
         _ => Value::Null,

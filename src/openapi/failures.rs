@@ -11,7 +11,6 @@ use crate::wire::kinds::{DecisionWord, EventId, Name, Time, Uuid};
 /// A failure of the token family, as `application/problem+json` (RFC 9457).
 #[derive(ToSchema)]
 pub struct Problem {
-    /// `urn:countersign:problem:` and the code.
     #[schema(schema_with = problem_type)]
     pub r#type: String,
     /// The same for each code.
@@ -103,6 +102,7 @@ fn problem_type() -> ObjectBuilder {
         .schema_type(Type::String)
         .pattern(Some("^urn:countersign:problem:[a-z_]+$"))
         .examples([json!("urn:countersign:problem:invalid_request")])
+        .description(Some("`urn:countersign:problem:` and the code."))
 }
 
 fn unsuccessful() -> ObjectBuilder {

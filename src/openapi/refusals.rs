@@ -60,8 +60,10 @@ const CODES: &[(u16, &[&str])] = &[
             "parent_revoked",
             "parent_expired",
             "event_decided",
+            "event_barred",
             "session_inactive",
             "idempotent_result_gone",
+            "backup_in_progress",
             "conflict",
         ],
     ),
@@ -74,6 +76,7 @@ const CODES: &[(u16, &[&str])] = &[
         &[
             "tenant_busy",
             "token_limit",
+            "key_limit",
             "session_exhausted",
             "idempotency_limit",
             "rate_limited",

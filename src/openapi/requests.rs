@@ -15,8 +15,8 @@ use utoipa::openapi::schema::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::wire::kinds::{
-    AgentId, AgentTtlHours, AnyTime, AppTtlDays, BearerTtlDays, DecisionWord, EnvironmentWord, EventCount, EventId,
-    Kind, Name, OverrideTtlMinutes, Pattern, Reason, ScopeWord, SensitivityLevel, SessionId, SessionTtlMinutes,
+    AgentId, AgentTtlHours, AppTtlDays, BearerTtlDays, DecisionWord, EnvironmentWord, EventCount, EventId, Kind, Name,
+    OverrideTtlMinutes, PastTime, Pattern, Reason, ScopeWord, SensitivityLevel, SessionId, SessionTtlMinutes,
     SubagentTtlHours, Uuid, words,
 };
 
@@ -56,7 +56,6 @@ pub struct MintApp {
     /// The customer. Required of the operator; a token's holder may leave it out.
     pub customer_id: Option<Uuid>,
     pub name: Name,
-    /// What it may be used for; `*`, which is everything, by default.
     #[schema(schema_with = scopes)]
     pub scopes: Option<Vec<ScopeWord>>,
     pub ttl_days: Option<AppTtlDays>,
@@ -68,7 +67,6 @@ pub struct MintApp {
 pub struct MintBearer {
     /// The customer. Required of the operator; a token's holder may leave it out.
     pub customer_id: Option<Uuid>,
-    /// The app token that it is derived from, by the `token_hash` of its answer. Required, unless the app token is the credential.
     #[schema(schema_with = parent_hash)]
     pub app_token_hash: Option<String>,
     pub environment: Option<EnvironmentWord>,
@@ -113,7 +111,6 @@ pub struct MintSession {
     pub customer_id: Option<Uuid>,
     /// The agent or subagent token that it is derived from. Required, unless that token is the credential.
     pub parent_jti: Option<Uuid>,
-    /// What kind of token that is. Required, unless that token is the credential.
     #[schema(schema_with = session_parents)]
     pub parent_type: Option<Kind>,
     pub session_id: SessionId,
@@ -129,7 +126,6 @@ pub struct MintOverride {
     /// The customer. Required of the operator; a token's holder may leave it out.
     pub customer_id: Option<Uuid>,
     pub event_id: EventId,
-    /// The decisions that it permits; both by default.
     #[schema(schema_with = decisions)]
     pub allowed_decisions: Option<Vec<DecisionWord>>,
     pub reason: Option<Reason>,
@@ -140,23 +136,18 @@ pub struct MintOverride {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyRequest {
-    /// Actions that may be done.
     #[schema(schema_with = allowed)]
     pub allowed_actions: Option<Vec<Pattern>>,
-    /// Actions that must not be done, whatever allows them.
     #[schema(schema_with = denied)]
     pub denied_actions: Option<Vec<Pattern>>,
-    /// Resources that may be touched.
     #[schema(schema_with = allowed)]
     pub allowed_resources: Option<Vec<Pattern>>,
-    /// Resources that must not be touched, whatever allows them.
     #[schema(schema_with = denied)]
     pub denied_resources: Option<Vec<Pattern>>,
     /// The highest sensitivity level.
     pub max_sensitivity_level: Option<SensitivityLevel>,
     /// The same level under the name that some clients know; 0 means that none is set. It must not differ.
     pub sensitivity_level: Option<SensitivityLevel>,
-    /// A bound that is carried for those who read it, and only narrows; 0 means that none is set.
     #[schema(schema_with = risk_score)]
     pub max_risk_score: Option<f64>,
 }
@@ -167,7 +158,6 @@ pub struct PolicyRequest {
 pub struct MintBatch {
     /// The customer. Required of the operator; a token's holder may leave it out.
     pub customer_id: Option<Uuid>,
-    /// The tokens, in the order in which they are answered.
     #[schema(schema_with = batch_items)]
     pub requests: Vec<BatchItem>,
 }
@@ -228,10 +218,10 @@ pub struct Revoke {
 pub struct RevokeMany {
     /// The customer. Required of the operator; a token's holder may leave it out.
     pub customer_id: Option<Uuid>,
-    /// All tokens of this agent, and everything derived from them.
+    /// All tokens of this agent, and everything derived from them. Required unless `issued_before` is given.
     pub agent_id: Option<AgentId>,
     /// All tokens that were minted before this time, and everything derived from them.
-    pub issued_before: Option<AnyTime>,
+    pub issued_before: Option<PastTime>,
     pub reason: Option<Reason>,
 }
 
@@ -239,7 +229,6 @@ pub struct RevokeMany {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PresentToken {
-    /// The whole string, with its prefix.
     #[schema(schema_with = presented)]
     pub token: String,
     /// Allowed by RFC 7662 and needless: the prefix says it.
@@ -250,10 +239,8 @@ pub struct PresentToken {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Authorize {
-    /// The whole string, with its prefix.
     #[schema(schema_with = presented)]
     pub token: String,
-    /// What it wants to do.
     #[schema(schema_with = judged_action)]
     pub action: String,
     /// On what; empty by default.
@@ -295,7 +282,6 @@ pub struct VerifyCosignature {
     /// The override token that the decision was taken with.
     pub override_jti: Uuid,
     pub decision: DecisionWord,
-    /// What the decision's answer gave; anything else is just not valid.
     #[schema(schema_with = cosignature)]
     pub cosignature: String,
 }
@@ -329,11 +315,15 @@ fn decisions() -> Schema {
 }
 
 fn allowed() -> Schema {
-    list(&Pattern::name(), 1, PATTERNS_PER_LIST_MAX).into()
+    list(&Pattern::name(), 1, PATTERNS_PER_LIST_MAX)
+        .description(Some("What may be done, or touched."))
+        .into()
 }
 
 fn denied() -> Schema {
-    list(&Pattern::name(), 0, PATTERNS_PER_LIST_MAX).into()
+    list(&Pattern::name(), 0, PATTERNS_PER_LIST_MAX)
+        .description(Some("What must not be done, or touched, whatever allows it."))
+        .into()
 }
 
 fn batch_items() -> Schema {
@@ -341,6 +331,7 @@ fn batch_items() -> Schema {
         .items(Ref::from_schema_name(BatchItem::name()))
         .min_items(Some(1))
         .max_items(Some(BATCH_MAX))
+        .description(Some("The tokens, in the order in which they are answered."))
         .into()
 }
 
@@ -349,6 +340,9 @@ fn risk_score() -> Schema {
         .schema_type(SchemaType::from_iter([Type::Number, Type::Null]))
         .minimum(Some(0))
         .examples([json!(0.5)])
+        .description(Some(
+            "A bound that is carried for those who read it, and only narrows; 0 means that none is set.",
+        ))
         .into()
 }
 
@@ -362,19 +356,24 @@ fn some_text(example: &str) -> ObjectBuilder {
 
 fn presented() -> ObjectBuilder {
     some_text("qt_agent_eyJhbGciOiJFUzI1NiJ9.eyJ0eXAiOiJhZ2VudCJ9.c2lnbmF0dXJl")
+        .description(Some("The whole string, with its prefix."))
 }
 
 fn cosignature() -> ObjectBuilder {
-    some_text("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
+    some_text("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08").description(Some(
+        "What the decision's answer gave; anything else is just not valid.",
+    ))
 }
 
 fn judged_action() -> ObjectBuilder {
-    some_text("code:review:diff").max_length(Some(countersign_actors::limits::AUTHORIZED_CHARS_MAX))
+    some_text("code:review:diff")
+        .max_length(Some(countersign_actors::limits::AUTHORIZED_CHARS_MAX))
+        .description(Some("What it wants to do."))
 }
 
 fn parent_hash() -> ObjectBuilder {
     some_text("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null])).description(Some("The app token that it is derived from, by the `token_hash` of its answer. Required, unless the app token is the credential."))
 }
 
 fn session_parents() -> Schema {
@@ -382,5 +381,8 @@ fn session_parents() -> Schema {
     OneOfBuilder::new()
         .item(ObjectBuilder::new().schema_type(Type::Null))
         .item(words(parents))
+        .description(Some(
+            "What kind of token that is. Required, unless that token is the credential.",
+        ))
         .into()
 }

@@ -73,7 +73,7 @@ impl Tls {
         let is_required = config.client_certificates == ClientCertificates::Required;
         let trust = match &client_ca_file {
             None => None,
-            Some(path) => Some(Arc::new(Trust::new(verifier(path, is_required)?, is_required))),
+            Some(path) => Some(Arc::new(Trust::new(verifier(path)?, is_required))),
         };
         let tls = Self {
             certificate: RwLock::new(Arc::new(certified_key(certificate_file, private_key_file)?)),
@@ -111,7 +111,7 @@ impl Tls {
     fn reload(&self) -> Result<(), TlsError> {
         let certificate = certified_key(&self.certificate_file, &self.private_key_file)?;
         let verifier = match (&self.trust, &self.client_ca_file) {
-            (Some(trust), Some(path)) => Some((trust, verifier(path, trust.is_required())?)),
+            (Some(trust), Some(path)) => Some((trust, verifier(path)?)),
             _ => None,
         };
         *self.certificate.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certificate);
@@ -176,7 +176,7 @@ impl ResolvesServerCert for Tls {
     }
 }
 
-fn verifier(path: &Path, is_required: bool) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let failed = |reason: String| TlsError::ClientCa {
         path: path.to_owned(),
         reason,
@@ -186,11 +186,6 @@ fn verifier(path: &Path, is_required: bool) -> Result<Arc<dyn ClientCertVerifier
         roots.add(certificate).map_err(|error| failed(error.to_string()))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-    let builder = if is_required {
-        builder
-    } else {
-        builder.allow_unauthenticated()
-    };
     builder
         .build()
         .map_err(|error: VerifierBuilderError| failed(error.to_string()))

@@ -30,7 +30,6 @@ pub fn active(found: &Active) -> Result<HttpResponse, ApiError> {
 pub struct AuthorizationAnswer<'a> {
     /// Whether the token may do it.
     allowed: bool,
-    /// The step that decided: the first that refuses, or `allowed`.
     #[schema(schema_with = steps)]
     step: &'static str,
     /// The same, for people.
@@ -64,4 +63,5 @@ fn steps() -> ObjectBuilder {
         "sensitivity",
         "allowed",
     ])
+    .description(Some("The step that decided: the first that refuses, or `allowed`."))
 }

@@ -16,7 +16,6 @@ pub struct KeyAnswer {
     key_id: String,
     #[schema(value_type = Pem)]
     public_key: String,
-    /// The algorithm.
     #[schema(schema_with = es256)]
     key_type: &'static str,
     /// When it was made.

@@ -43,6 +43,8 @@ kinds! {
     /// A time with a zone (RFC 3339).
     AnyTime = formatted("date-time")
         .examples([json!("2099-06-01T00:00:00.000Z")]);
+    /// A time with a zone (RFC 3339) that is not in the future.
+    PastTime = formatted("date-time").examples([json!("2026-03-01T12:00:00Z")]);
     /// A display name that the caller chose, without control characters.
     Name = name().examples([json!("billing-assistant")]);
     /// The caller's identifier of an agent, without control characters.
@@ -120,10 +122,16 @@ kinds! {
     OverrideId = text().pattern(Some("^ovr_[0-9a-f]{32}$")).examples([json!("ovr_0195fd2c7b9e7c5fa1b2c3d4e5f60718")]);
     /// The identifier of a role.
     RoleId = text().pattern(Some("^(super-admin|viewer|role_[0-9a-f]{32})$")).examples([json!("viewer")]);
+    /// The identifier of an entry of the audit.
+    AuditId = text().pattern(Some("^aud_")).examples([json!("aud_0195fd2c7b9e7c5fa1b2c3d4e5f60718")]);
     /// What decided a check.
     CheckSource = words(["override_deny", "override_grant", "role", "none"]);
-    /// A place in a list, as an earlier answer gave it.
-    Cursor = text().examples([json!("AAABnKZ")]);
+    /// A place in an audit, as an earlier answer gave it.
+    AuditCursor = text().pattern(Some("^[A-Za-z0-9_-]*$")).examples([json!("AAABnKY")]);
+    /// A place in a list of overrides, as an earlier answer gave it.
+    OverrideCursor = text().pattern(Some("^[0-9]+$")).examples([json!("42")]);
+    /// Entity tags (RFC 9110 section 8.8.3).
+    EntityTags = text().examples([json!("\"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"")]);
 }
 
 /// A published key (RFC 7517 section 4).
@@ -132,20 +140,16 @@ kinds! {
 pub struct PublicJwk {
     /// The key's identifier, which stands in the header of every token that it signed.
     pub kid: Uuid,
-    /// The family of keys.
     #[schema(schema_with = elliptic)]
     pub kty: String,
-    /// The curve.
     #[schema(schema_with = p256)]
     pub crv: String,
     /// The first coordinate.
     pub x: Coordinate,
     /// The second coordinate.
     pub y: Coordinate,
-    /// What it is for.
     #[schema(schema_with = signatures)]
     pub r#use: String,
-    /// The algorithm.
     #[schema(schema_with = es256)]
     pub alg: String,
 }
@@ -172,20 +176,20 @@ pub struct PolicyClaim {
 }
 
 fn elliptic() -> ObjectBuilder {
-    words(["EC"])
+    words(["EC"]).description(Some("The family of keys."))
 }
 
 fn p256() -> ObjectBuilder {
-    words(["P-256"])
+    words(["P-256"]).description(Some("The curve."))
 }
 
 fn signatures() -> ObjectBuilder {
-    words(["sig"])
+    words(["sig"]).description(Some("What it is for."))
 }
 
 /// The one algorithm that keys of ours sign with.
 pub fn es256() -> ObjectBuilder {
-    words(["ES256"])
+    words(["ES256"]).description(Some("The algorithm."))
 }
 
 const NO_CONTROL: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";

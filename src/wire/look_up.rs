@@ -204,7 +204,7 @@ pub struct AuditAnswer<'a> {
     /// The oldest first.
     entries: Vec<AuditEntryAnswer<'a>>,
     /// Where to go on: the next call's `after`; null at the end.
-    #[schema(value_type = Option<kinds::Cursor>, required)]
+    #[schema(value_type = Option<kinds::AuditCursor>, required)]
     cursor: Option<&'a str>,
 }
 
@@ -212,8 +212,7 @@ pub struct AuditAnswer<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditEntry)]
 struct AuditEntryAnswer<'a> {
-    /// Its identifier.
-    #[schema(pattern = "^aud_")]
+    #[schema(value_type = kinds::AuditId)]
     id: &'a str,
     /// When.
     #[schema(value_type = kinds::Time)]

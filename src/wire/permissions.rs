@@ -74,7 +74,6 @@ pub struct OverrideAnswer<'a> {
     /// When it was made.
     #[schema(value_type = kinds::TimeMillis)]
     created_at: String,
-    /// Whether it is in force.
     #[schema(schema_with = override_statuses)]
     status: &'static str,
     /// The organisation that it belongs to.
@@ -133,7 +132,7 @@ pub struct OverridesAnswer<'a> {
     /// In the order in which they were made.
     overrides: Vec<OverrideAnswer<'a>>,
     /// Where to go on; only there if there are more.
-    #[schema(value_type = kinds::Cursor)]
+    #[schema(value_type = kinds::OverrideCursor)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
@@ -181,7 +180,6 @@ pub struct CheckedAnswer<'a> {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Explanation)]
 struct ExplanationAnswer<'a> {
-    /// What decided.
     #[schema(schema_with = layers)]
     layer: &'static str,
     #[schema(value_type = Option<kinds::OverrideId>, required)]
@@ -382,9 +380,9 @@ impl<'a> WhoamiAnswer<'a> {
 }
 
 fn override_statuses() -> ObjectBuilder {
-    kinds::words(["active", "expired"])
+    kinds::words(["active", "suspended", "expired"]).description(Some("Whether it is in force."))
 }
 
 fn layers() -> ObjectBuilder {
-    kinds::words(["override", "role", "none"])
+    kinds::words(["override", "role", "none"]).description(Some("What decided."))
 }

@@ -77,7 +77,6 @@ struct Entry<'a> {
     /// Its place in the feed.
     #[schema(minimum = 0)]
     seq: u64,
-    /// What it names: a token, all tokens of an agent, all issued before a time, or all that a key signed.
     #[schema(schema_with = revocation_kinds)]
     kind: &'static str,
     /// The token.
@@ -152,5 +151,7 @@ impl<'a> Entry<'a> {
 }
 
 fn revocation_kinds() -> ObjectBuilder {
-    words(["token", "agent", "issued_before", "key"])
+    words(["token", "agent", "issued_before", "key"]).description(Some(
+        "What it names: a token, all tokens of an agent, all issued before a time, or all that a key signed.",
+    ))
 }

@@ -1,4 +1,4 @@
-//! SIGKILL while tokens are revoked, events decided and sessions counted. What was acknowledged is kept beside the service by clients
+//! SIGKILL while tokens are revoked, events decided, sessions counted, and users' permissions overridden. What was acknowledged is kept beside the service by clients
 //! that share nothing with it, and is asked for after every restart.
 
 use std::net::SocketAddr;
@@ -44,8 +44,21 @@ struct Session {
     sent: u64,
 }
 
+/// A permission override, for a user of its own.
+struct Rule {
+    user: String,
+    /// `None` once it is removed.
+    id: Option<String>,
+}
+
 /// A call whose answer never came: it happened, or it did not.
 enum Open {
+    RuleMade {
+        user: String,
+    },
+    RuleRemoved {
+        rule: usize,
+    },
     Revocation {
         tree: usize,
         cascade: bool,
@@ -61,14 +74,16 @@ enum Open {
 #[derive(Default)]
 struct Known {
     customer: String,
+    api_key: String,
     bearer: Option<String>,
     trees: Vec<Tree>,
     revoked: Vec<String>,
     decided: Vec<Decided>,
     sessions: Vec<Session>,
+    rules: Vec<Rule>,
     open: Option<Open>,
-    /// Trees, decisions and sessions that were looked at already.
-    checked: [usize; 3],
+    /// Trees, decisions, sessions and overrides of permissions that were looked at already.
+    checked: [usize; 4],
 }
 
 fn text(answer: &Value, name: &str) -> String {
@@ -127,6 +142,7 @@ impl Known {
                 "/tokens/app",
                 &json!({"customer_id": self.customer, "name": "load"}),
             ))?;
+            self.api_key = format!("x-api-key: {}", text(&app, "token"));
             let bearer = self.mint(client, "bearer", json!({"app_token_hash": app["token_hash"]}))?;
             self.bearer = Some(bearer.jti);
         }
@@ -164,8 +180,63 @@ impl Known {
             1 => self.revoke(client, at, false),
             // One that lived for a while.
             2 => self.revoke(client, at / 2, true),
-            _ => Some(()),
+            _ => self.override_permission(client),
         }
+    }
+
+    /// Denies a user something, and takes back a denial that stood for a while.
+    fn override_permission(&mut self, client: &mut Client) -> Option<()> {
+        let user = format!("user-{}", self.rules.len());
+        self.open = Some(Open::RuleMade { user: user.clone() });
+        let body = json!({"adminId": user, "path": "billing", "action": "delete", "effect": "DENY", "reason": "while it is killed"});
+        let made = done(self.api(client, "POST", "/overrides", &body))?;
+        self.open = None;
+        let id = Some(text(&made["data"], "id"));
+        self.rules.push(Rule { user, id });
+        let rule = self.rules.len() / 2;
+        if let Some(id) = self.rules[rule].id.clone() {
+            self.open = Some(Open::RuleRemoved { rule });
+            done(self.api(client, "DELETE", &format!("/overrides/remove/{id}"), &Value::Null))?;
+            self.open = None;
+            self.rules[rule].id = None;
+        }
+        Some(())
+    }
+
+    /// A call of the permission family, whose successes are all told as 200.
+    fn api(&self, client: &mut Client, method: &str, path: &str, body: &Value) -> Option<Answer> {
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let line = format!("{method} /api/v1/permissions{path}");
+        let mut answer = client.exchange(&line, &[JSON, &self.api_key], &body).ok()?;
+        if (200..300).contains(&answer.status) {
+            answer.status = 200;
+        }
+        Some(answer)
+    }
+
+    /// The ids of a user's overrides.
+    fn rules_of(&self, client: &mut Client, user: &str) -> Vec<String> {
+        let answer = self.api(client, "GET", &format!("/overrides/{user}"), &Value::Null);
+        let listed = answer.unwrap().json();
+        let listed = listed["data"]["overrides"].as_array().unwrap();
+        listed.iter().map(|rule| text(rule, "id")).collect()
+    }
+
+    fn check_rule(&self, client: &mut Client, rule: &Rule) {
+        let question = json!({"adminId": rule.user, "path": "billing", "action": "delete"});
+        let answer = self.api(client, "POST", "/check", &question).unwrap().json();
+        let source = if rule.id.is_some() { "override_deny" } else { "none" };
+        assert_eq!(
+            answer["data"]["source"],
+            json!(source),
+            "{} {}",
+            self.customer,
+            rule.user
+        );
     }
 
     fn count(&mut self, client: &mut Client, count: u64) -> Option<()> {
@@ -235,6 +306,15 @@ impl Known {
                 self.trees[tree].revoked = Some(cascade);
             }
             None | Some(Open::Revocation { .. }) => {}
+            Some(Open::RuleMade { user }) => {
+                let id = self.rules_of(client, &user).pop();
+                // Made and lost look alike from now on, for a user that has none.
+                self.rules.push(Rule { user, id });
+            }
+            Some(Open::RuleRemoved { rule }) => {
+                let user = self.rules[rule].user.clone();
+                self.rules[rule].id = self.rules_of(client, &user).pop();
+            }
             Some(Open::Decision {
                 event,
                 override_jti,
@@ -312,8 +392,17 @@ impl Known {
             );
             (session.acknowledged, session.sent) = (used, used);
         }
+        for (_, rule) in self
+            .rules
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| due(*at, self.checked[3]))
+        {
+            self.check_rule(client, rule);
+        }
         // What lives for a while is revoked when there are twice as many.
-        self.checked = [self.trees.len() / 2, self.decided.len(), self.sessions.len()];
+        let halves = [self.trees.len() / 2, self.rules.len() / 2];
+        self.checked = [halves[0], self.decided.len(), self.sessions.len(), halves[1]];
     }
 }
 
@@ -406,8 +495,9 @@ fn what_was_revoked_decided_and_counted_stays_so_after_a_kill_at_any_moment() {
         count(|known| known.decided.len()),
         count(|known| known.sessions.len()),
     );
-    println!("{revoked} revocations, {decided} decisions, {sessions} sessions");
-    assert!(revoked > 20 && decided > 20 && sessions > 20);
+    let rules = count(|known| known.rules.len());
+    println!("{revoked} revocations, {decided} decisions, {sessions} sessions, {rules} overrides of permissions");
+    assert!(revoked > 20 && decided > 20 && sessions > 20 && rules > 10);
     let logged = std::fs::read_to_string(&log).unwrap();
     let alarming: Vec<&str> = logged
         .lines()

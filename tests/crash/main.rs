@@ -9,6 +9,7 @@
 #[path = "../common/client.rs"]
 mod client;
 mod contested;
+mod full;
 mod killed;
 mod life;
 mod load;

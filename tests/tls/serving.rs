@@ -1,6 +1,6 @@
 //! What is served, and what is not.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -60,13 +60,11 @@ fn whoever_does_not_finish_a_handshake_is_let_go_and_others_are_served_meanwhile
     command.env("AUTH_TLS_HANDSHAKE_TIMEOUT_SECONDS", "1");
     let service = place.serve(command);
     let mut silent = TcpStream::connect(service.program.address).unwrap();
-    silent.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     service.connect();
-    assert_eq!(
-        silent.read(&mut [0; 16]).unwrap_or(0),
-        0,
-        "closed, although the client said nothing"
-    );
+    let read = silent.read(&mut [0; 16]).map_err(|error| error.kind());
+    let closed = matches!(read, Ok(0) | Err(ErrorKind::ConnectionReset));
+    assert!(closed, "although the client said nothing: {read:?}");
 }
 
 #[test]

@@ -17,6 +17,8 @@ use crate::id::CustomerId;
 
 /// Key of the row that names the version of the layout.
 pub(super) const FORMAT: &[u8] = b"format";
+/// Key of the row that numbers the last group.
+pub(super) const GROUP: &[u8] = b"group";
 /// Space of meta rows.
 pub(super) const META: u8 = b'm';
 /// Space of the facts that finished erasures leave behind.

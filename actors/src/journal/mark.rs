@@ -3,12 +3,10 @@
 //! A store that finds its end damaged drops it, for it looks like the end that a crash has torn. The row goes with it, and what stands
 //! beside the store tells that there was more.
 
+use super::keys::GROUP;
 use super::record;
 use super::sled_store::OpenError;
 use super::store::{Store, StoreError, WriteBatch};
-
-/// Key of the row.
-const GROUP: &[u8] = b"group";
 
 /// Adds the row to the batch of this group.
 pub(super) fn put(batch: &mut WriteBatch, group: u64) {

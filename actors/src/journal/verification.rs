@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::keys::{self, ERASED, ERASING, FORMAT, META, RECORDS, Space};
+use super::keys::{self, ERASED, ERASING, FORMAT, GROUP, META, RECORDS, Space};
 use super::reading::{self, end_of};
 use super::record::{self, Assembler, Damage, Record};
 use super::store::{Direction, Store, StoreError, Visit};
@@ -148,7 +148,8 @@ fn look_at_strays(store: &dyn Store, from: &[u8], to: &[u8], told: &mut dyn FnMu
         let tenant = keys::tenant_of(key).filter(|_| key.len() == keys::PREFIX_BYTES);
         let (place, checked) = match (key.first(), tenant) {
             (Some(&ERASED | &ERASING), Some(_)) => (Place::Erasure, record::open_sealed(key, stored).map(drop)),
-            _ if key == FORMAT => return Visit::Next,
+            // They were looked at when the store was opened.
+            _ if [FORMAT, GROUP].contains(&key) => return Visit::Next,
             _ => (Place::Key(key.to_vec()), Err(Damage::Key)),
         };
         if let Err(damage) = checked {

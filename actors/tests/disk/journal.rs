@@ -1,5 +1,6 @@
 //! The journal under test: what a child process appends to it, and how to tell that it is all there.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -142,14 +143,14 @@ fn append(journal: &Journal, tenant: u8, sequence: u64, lease: &Lease, done: Com
             value: Some(value.to_be_bytes().to_vec()),
         });
     };
-    let fold_up_to = (sequence % FOLD_EVERY == 0).then(|| sequence - 10);
+    let fold_up_to = sequence.is_multiple_of(FOLD_EVERY).then(|| sequence - 10);
     if let Some(folded) = fold_up_to {
         put(Space::Row, b"folded", folded);
     }
-    if sequence % SECRET_EVERY == 0 {
+    if sequence.is_multiple_of(SECRET_EVERY) {
         put(Space::Vault, b"secret", sequence);
     }
-    if sequence % AUDIT_EVERY == 0 {
+    if sequence.is_multiple_of(AUDIT_EVERY) {
         put(Space::Audit, &sequence.to_be_bytes(), sequence);
     }
     journal.append(Append {
@@ -169,8 +170,8 @@ pub(crate) enum Syncing {
     Not,
 }
 
-/// Opens the journal, appends `events` to every tenant, telling on standard output what was acknowledged, and gives what closes it.
-pub(crate) fn work(directory: &Path, syncing: Syncing, events: u64) -> JournalThreads {
+/// Opens the journal, appends `events` to every tenant, calling `tell` for what was acknowledged, and gives what closes it.
+pub(crate) fn work(directory: &Path, syncing: Syncing, events: u64, tell: fn(u8, u64)) -> JournalThreads {
     let data_dir = DataDir::lock(directory).unwrap();
     let (journal, threads): (Journal, JournalThreads) = match syncing {
         Syncing::AsItShould => Journal::open(data_dir, JournalOptions::default()).unwrap(),
@@ -188,8 +189,7 @@ pub(crate) fn work(directory: &Path, syncing: Syncing, events: u64) -> JournalTh
             let (sequence, finished) = (last + event, finished.clone());
             let done = Completion::new(move |result| {
                 result.unwrap();
-                // One write call for the line.
-                println!("durable {tenant} {sequence}");
+                tell(tenant, sequence);
                 finished.send(()).unwrap();
             });
             append(&journal, tenant, sequence, lease, done);
@@ -200,6 +200,12 @@ pub(crate) fn work(directory: &Path, syncing: Syncing, events: u64) -> JournalTh
         finishes.recv().unwrap();
     }
     threads
+}
+
+/// Tells on standard output of an acknowledgement, by one write call.
+pub(crate) fn print(tenant: u8, sequence: u64) {
+    let line = format!("durable {tenant} {sequence}\n");
+    io::stdout().write_all(line.as_bytes()).unwrap();
 }
 
 /// What was acknowledged, by tenant.

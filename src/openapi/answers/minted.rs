@@ -176,7 +176,6 @@ claims! {
 /// The results of a batch.
 #[derive(ToSchema)]
 pub struct BatchResults {
-    /// One for each request, in the same order.
     #[schema(schema_with = results)]
     pub results: Vec<BatchResult>,
 }
@@ -187,7 +186,6 @@ pub struct BatchResult {
     /// The status that a request of its own would have been answered with.
     #[schema(minimum = 200, maximum = 599)]
     pub status: u16,
-    /// The body of that answer: a minted token, or a problem.
     #[schema(schema_with = any_object)]
     pub body: serde_json::Value,
 }
@@ -228,5 +226,6 @@ fn results() -> Schema {
         .items(Ref::from_schema_name(BatchResult::name()))
         .min_items(Some(1))
         .max_items(Some(BATCH_MAX))
+        .description(Some("One for each request, in the same order."))
         .into()
 }

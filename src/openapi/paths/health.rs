@@ -1,7 +1,11 @@
 //! Health, and what an operator does to the whole service.
 
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{ContentBuilder, ResponseBuilder};
+
 use super::super::answers::{ClockConfirmed, Health, Purged, Readiness};
 use super::super::operation::{Access, Operation, get, post};
+use super::super::refusals::header;
 
 const TAG: &str = "Health";
 
@@ -15,6 +19,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .told("503 `unavailable` when the journal has failed or the service is stopping.")
             .answers::<Readiness>("They may; and what is amiss, if anything is.")
             .refuses(&["unavailable"]),
+        backup(),
         post(
             "/admin/purge",
             "purge",
@@ -33,4 +38,25 @@ pub(super) fn operations() -> Vec<Operation> {
         .access(Access::Operator)
         .answers::<ClockConfirmed>("The clock is trusted."),
     ]
+}
+
+fn backup() -> Operation {
+    let bytes = ObjectBuilder::new().schema_type(Type::String);
+    let content = ContentBuilder::new().schema(Some(bytes)).build();
+    get(
+        "/admin/backup",
+        "backup",
+        "A backup of all customers, while everything goes on",
+    )
+    .tag(TAG)
+    .told("Only a stream that ends well is a whole backup.")
+    .access(Access::Operator)
+    .response(
+        200,
+        ResponseBuilder::new()
+            .description("The backup.")
+            .header("Content-Disposition", header("A name for the file."))
+            .content("application/octet-stream", content),
+    )
+    .refuses(&["backup_in_progress"])
 }

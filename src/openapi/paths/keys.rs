@@ -7,7 +7,7 @@ use super::super::operation::{Access, Operation, get, post};
 use super::super::refusals::header;
 use super::super::requests::{NameCustomer, RevokeKey, RotateKey};
 use crate::wire::keys::{JwkSet, KeyAnswer, PublicKeysAnswer};
-use crate::wire::kinds::{Cursor, Uuid};
+use crate::wire::kinds::{EntityTags, Uuid};
 use crate::wire::revocation::RevokedCount;
 use utoipa::ToSchema;
 
@@ -23,7 +23,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .keyed()
             .writes()
             .answers::<KeyAnswer>("The key.")
-            .refuses(&["unknown_customer", "signing_key_exists"]),
+            .refuses(&["unknown_customer", "signing_key_exists", "key_limit"]),
         post("/keys/{key_id}/rotate", "rotateSigningKey", "Replaces the signing key")
             .tag(TAG)
             .told("The new key is published at once and signs later, or at once if that is asked for. The old one stays published until the last token that it signed is over.")
@@ -34,7 +34,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .of_a_customer()
             .writes()
             .answers::<KeyAnswer>("The new key.")
-            .refuses(&["key_not_found", "key_not_active", "rotation_pending"]),
+            .refuses(&["key_not_found", "key_not_active", "rotation_pending", "key_limit"]),
         post("/keys/{key_id}/revoke", "revokeSigningKey", "Ends a key, every token that it signed, and everything derived from those")
             .tag(TAG)
             .access(Access::Operator)
@@ -59,7 +59,7 @@ fn key_set() -> Operation {
         .tag(TAG)
         .told("Without parameters besides the path; verifiers may keep it for 300 seconds.")
         .path::<Uuid>("customer_id", "The customer.")
-        .header::<Cursor>("If-None-Match", "The `ETag` of an earlier answer.")
+        .header::<EntityTags>("If-None-Match", "The `ETag` of an earlier answer.")
         .of_a_customer()
         .with::<JwkSet>();
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(JwkSet::name())));

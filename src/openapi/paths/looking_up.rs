@@ -4,7 +4,7 @@ use countersign_actors::limits::{PAGE_DEFAULT, PAGE_MAX};
 use countersign_actors::token::Scope;
 
 use super::super::operation::{Access, Operation, get};
-use crate::wire::kinds::{AgentId, Cursor, Kind, TokenStatus, Uuid};
+use crate::wire::kinds::{AgentId, AuditCursor, Kind, TokenStatus, Uuid};
 use crate::wire::look_up::{AuditAnswer, LineageAnswer, TokenAnswer, TokensAnswer};
 
 const TAG: &str = "Looking up";
@@ -47,7 +47,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "audit",
             "Who did what, when and why, within the last 90 days",
         ))
-        .query::<Cursor>("after", "The `cursor` of an earlier answer.")
+        .query::<AuditCursor>("after", "The `cursor` of an earlier answer.")
         .limit(PAGE_MAX, PAGE_DEFAULT)
         .answers::<AuditAnswer<'static>>("A page, the oldest entry first."),
     ]

@@ -55,7 +55,7 @@ fn minting() -> Vec<Operation> {
             .access(Access::Parent)
             .body::<MintOverride>()
             .answers::<MintedOverride>("The token.")
-            .refuses(&["parent_not_found", "parent_revoked", "parent_expired", "event_decided"]),
+            .refuses(&["parent_not_found", "parent_revoked", "parent_expired", "event_decided", "event_barred"]),
         post("/tokens/batch", "mintBatch", "Mints up to 100 tokens, app tokens excepted")
             .tag(TAG)
             .told("All are recorded in one commit. Each has a result of its own: what is wrong with one does not touch the others.")

@@ -26,6 +26,7 @@ pub(super) fn operations() -> Vec<Operation> {
             "token_not_found",
             "event_differs",
             "event_decided",
+            "event_barred",
             "override_revoked",
             "override_expired",
             "decision_not_allowed",

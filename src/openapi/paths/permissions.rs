@@ -10,7 +10,7 @@ use super::super::answers::{AuditExport, OverrideDeleted, PermissionsChecked};
 use super::super::operation::{Access, Operation, delete, envelope, get, post};
 use super::super::refusals::header;
 use super::super::requests::permissions::{CheckPermission, CheckPermissions, CreateOverride, Question};
-use crate::wire::kinds::{AdminId, Cursor, OverrideId, words};
+use crate::wire::kinds::{AdminId, AuditCursor, OverrideCursor, OverrideId, words};
 use crate::wire::permissions::{
     AuditAnswer, CheckedAnswer, OverrideAnswer, OverridesAnswer, ResolvedAnswer, WhoamiAnswer,
 };
@@ -50,9 +50,18 @@ fn overrides() -> Vec<Operation> {
         ))
         .path::<AdminId>("admin_id", "The user; one that is not known has none.")
         .query::<StatusFilter>("status", "Which; all by default.")
-        .query::<Cursor>("cursor", "The `cursor` of an earlier answer.")
+        .query::<OverrideCursor>("cursor", "The `cursor` of an earlier answer.")
         .limit(OVERRIDES_PER_PAGE_MAX, OVERRIDES_PER_PAGE_MAX)
         .envelopes::<OverridesAnswer<'static>>(200, "The overrides."),
+        manages(post(
+            "/api/v1/permissions/overrides/{id}/confirm",
+            "confirmOverride",
+            "Lets an override grant again that a restoration has suspended",
+        ))
+        .path::<OverrideId>("id", "The override.")
+        .keyed()
+        .writes()
+        .envelopes::<OverrideAnswer<'static>>(200, "The override, in force again unless it is over."),
         manages(delete(
             "/api/v1/permissions/overrides/remove/{id}",
             "deleteOverride",
@@ -99,7 +108,7 @@ fn audit() -> Vec<Operation> {
     let reads = |operation| with_key(operation, Some(Scope::PermissionsAudit));
     let page = |operation: Operation| {
         reads(operation)
-            .query::<Cursor>("cursor", "The `cursor` of an earlier answer.")
+            .query::<AuditCursor>("cursor", "The `cursor` of an earlier answer.")
             .limit(PAGE_MAX, PAGE_DEFAULT)
             .envelopes::<AuditAnswer<'static>>(200, "A page, the newest entry first.")
     };
@@ -159,7 +168,7 @@ macro_rules! choices {
 
 choices! {
     /// Which overrides to list.
-    StatusFilter ["active", "expired", "all"];
+    StatusFilter ["active", "expired", "suspended", "all"];
     /// How to write an export.
     ExportFormat ["json", "csv"];
 }

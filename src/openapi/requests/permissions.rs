@@ -30,10 +30,8 @@ pub struct CheckPermission {
     pub admin_id: AdminId,
     pub path: PermissionPath,
     pub action: PermissionAction,
-    /// On what, for the record.
     #[schema(schema_with = resource)]
     pub resource: Option<String>,
-    /// What surrounds the question; no rule looks at it.
     #[schema(schema_with = context)]
     pub context: Option<serde_json::Value>,
     /// Whether to say why; needs a key that may manage permissions or read their audit.
@@ -46,7 +44,6 @@ pub struct CheckPermission {
 pub struct CheckPermissions {
     /// Whom the questions are about that do not say it themselves.
     pub admin_id: Option<AdminId>,
-    /// The questions, in the order in which they are answered.
     #[schema(schema_with = questions)]
     pub checks: Vec<Question>,
 }
@@ -59,7 +56,6 @@ pub struct Question {
     pub admin_id: Option<AdminId>,
     pub path: PermissionPath,
     pub action: PermissionAction,
-    /// On what, for the record.
     #[schema(schema_with = resource)]
     pub resource: Option<String>,
 }
@@ -70,7 +66,6 @@ pub struct CreateRole {
     pub name: Name,
     /// What it is for.
     pub description: Option<Reason>,
-    /// What it permits; nothing by default.
     #[schema(schema_with = some_capabilities)]
     pub capabilities: Option<Vec<CapabilityText>>,
 }
@@ -81,7 +76,6 @@ pub struct ChangeRole {
     pub name: Option<Name>,
     /// What it is for.
     pub description: Option<Reason>,
-    /// What it permits.
     #[schema(schema_with = some_capabilities)]
     pub capabilities: Option<Vec<CapabilityText>>,
 }
@@ -89,7 +83,6 @@ pub struct ChangeRole {
 /// All that a role permits.
 #[derive(ToSchema)]
 pub struct Capabilities {
-    /// In the order given.
     #[schema(schema_with = capabilities)]
     pub capabilities: Vec<CapabilityText>,
 }
@@ -98,7 +91,6 @@ pub struct Capabilities {
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserRoles {
-    /// In the order given.
     #[schema(schema_with = role_ids)]
     pub role_ids: Vec<RoleId>,
 }
@@ -111,21 +103,28 @@ fn list(item: &str, min: usize, max: usize) -> ArrayBuilder {
 }
 
 fn questions() -> Schema {
-    list(&Question::name(), 1, CHECKS_PER_CALL_MAX).into()
+    list(&Question::name(), 1, CHECKS_PER_CALL_MAX)
+        .description(Some("The questions, in the order in which they are answered."))
+        .into()
 }
 
 fn capabilities() -> Schema {
-    list(&CapabilityText::name(), 0, CAPABILITIES_PER_ROLE_MAX).into()
+    list(&CapabilityText::name(), 0, CAPABILITIES_PER_ROLE_MAX)
+        .description(Some("In the order given."))
+        .into()
 }
 
 fn some_capabilities() -> Schema {
     list(&CapabilityText::name(), 0, CAPABILITIES_PER_ROLE_MAX)
         .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .description(Some("What it permits."))
         .into()
 }
 
 fn role_ids() -> Schema {
-    list(&RoleId::name(), 0, ROLES_PER_USER_MAX).into()
+    list(&RoleId::name(), 0, ROLES_PER_USER_MAX)
+        .description(Some("In the order given."))
+        .into()
 }
 
 fn resource() -> ObjectBuilder {
@@ -133,10 +132,12 @@ fn resource() -> ObjectBuilder {
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .max_length(Some(NAME_CHARS_MAX))
         .examples([json!("invoice-2026-117")])
+        .description(Some("On what, for the record."))
 }
 
 fn context() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
         .examples([json!({})])
+        .description(Some("What surrounds the question; no rule looks at it."))
 }

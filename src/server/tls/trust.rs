@@ -11,6 +11,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 #[derive(Debug)]
 pub(super) struct Trust {
     verifier: RwLock<Arc<dyn ClientCertVerifier>>,
+    /// Whether there is no connection without a certificate.
     is_required: bool,
 }
 
@@ -20,11 +21,6 @@ impl Trust {
             verifier: RwLock::new(verifier),
             is_required,
         }
-    }
-
-    /// Whether there is no connection without a certificate.
-    pub(super) const fn is_required(&self) -> bool {
-        self.is_required
     }
 
     /// Trusts from now on what this verifier trusts.

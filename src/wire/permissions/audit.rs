@@ -14,10 +14,8 @@ use crate::wire::kinds;
 #[serde(rename_all = "camelCase")]
 #[schema(as = PermissionAuditEntry)]
 pub struct AuditEntryAnswer<'a> {
-    /// Its identifier.
-    #[schema(pattern = "^aud_")]
+    #[schema(value_type = kinds::AuditId)]
     id: &'a str,
-    /// Whether something changed or was decided.
     #[schema(schema_with = audit_kinds)]
     kind: &'static str,
     /// What was done.
@@ -100,10 +98,10 @@ pub struct AuditAnswer<'a> {
     /// The newest first.
     pub entries: Vec<AuditEntryAnswer<'a>>,
     /// Where to go on; null at the end.
-    #[schema(value_type = Option<kinds::Cursor>, required)]
+    #[schema(value_type = Option<kinds::AuditCursor>, required)]
     pub cursor: Option<String>,
 }
 
 fn audit_kinds() -> ObjectBuilder {
-    kinds::words(["change", "decision"])
+    kinds::words(["change", "decision"]).description(Some("Whether something changed or was decided."))
 }

@@ -1,8 +1,7 @@
 //! A store that has lost its end is refused, however whole it looks.
 
+use super::keys::GROUP;
 use super::*;
-
-const GROUP: &[u8] = b"group";
 
 fn appended(setup: &Setup, lease: &Lease, sequence: u64) {
     let answer = append(&setup.journal, lease, sequence, &[b"event"]);
