@@ -77,7 +77,7 @@ impl Engine {
             return Err(invalid());
         }
         let key = self.verifying_key(customer, kid).await?.ok_or_else(invalid)?;
-        if !presented.verify(&key) {
+        if !presented.verify_with(&key) {
             return Err(invalid());
         }
         let verified = PresentedToken {

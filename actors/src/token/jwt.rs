@@ -12,7 +12,7 @@ use super::claims::Claims;
 use super::kind::TokenKind;
 use super::members::Members;
 use crate::crypto::CryptoError;
-use crate::crypto::keys::{SIGNATURE_BYTES, VerifyingKey};
+use crate::crypto::keys::{PublicKey, SIGNATURE_BYTES, VerifyingKey};
 use crate::id::{CustomerId, Jti, KeyId};
 use crate::limits::TOKEN_BYTES_MAX;
 
@@ -222,7 +222,12 @@ impl<'a> Presented<'a> {
     }
 
     /// Whether `key` signed it.
-    pub fn verify(&self, key: &VerifyingKey) -> bool {
+    pub fn verify(&self, key: &PublicKey) -> bool {
+        key.verify(self.signing_input.as_bytes(), &self.signature)
+    }
+
+    /// Whether a key signed it that is kept parsed.
+    pub fn verify_with(&self, key: &VerifyingKey) -> bool {
         key.verify(self.signing_input.as_bytes(), &self.signature)
     }
 }
@@ -334,7 +339,7 @@ mod tests {
     use super::super::claims::{Details, Scope};
     use super::*;
     use crate::crypto::digest::sha256_hex;
-    use crate::crypto::keys::{PublicKey, SigningKey};
+    use crate::crypto::keys::SigningKey;
     use crate::id::{AgentId, EventId};
     use crate::limits::TOKEN_MEMBERS_MAX;
 
@@ -420,8 +425,8 @@ mod tests {
         );
         assert_eq!(presented.payload(), token.claims());
         assert_eq!(format!("qt_app_{}", presented.compact()), token.token());
-        assert!(presented.verify(&public.verifying().unwrap()));
-        assert!(!presented.verify(&other.verifying().unwrap()));
+        assert!(presented.verify(&public) && presented.verify_with(&public.verifying().unwrap()));
+        assert!(!presented.verify(&other) && !presented.verify_with(&other.verifying().unwrap()));
     }
 
     #[test]
@@ -707,7 +712,7 @@ mod tests {
                 }
             };
             prop_assume!(mutated != token);
-            let verifies = parse(&mutated).is_ok_and(|presented| presented.verify(&public.verifying().unwrap()));
+            let verifies = parse(&mutated).is_ok_and(|presented| presented.verify(&public));
             prop_assert!(!verifies, "{mutated}");
         }
     }

@@ -120,7 +120,7 @@ mod tests {
             verified.claims["scopes"],
             serde_json::json!(["tokens:mint", "tokens:read"])
         );
-        assert!(parse(FOREIGN).unwrap().verify(&keys[0].1.verifying().unwrap()));
+        assert!(parse(FOREIGN).unwrap().verify(&keys[0].1));
     }
 
     #[test]

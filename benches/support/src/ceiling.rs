@@ -148,7 +148,7 @@ async fn answer_about(body: Bytes, kept: Data<Kept>) -> HttpResponse {
     let ask: Ask<'_> = serde_json::from_slice(&body).expect("a request");
     if let Some(public) = &kept.public {
         let presented = jwt::parse(ask.token).expect("a token");
-        assert!(presented.verify(public), "a signature of this key");
+        assert!(presented.verify_with(public), "a signature of this key");
     }
     json(kept.answer.clone())
 }
