@@ -9,6 +9,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a benchmark that cannot measure has nothing to report"
 )]
 
