@@ -6,8 +6,8 @@ use actix_web::HttpRequest;
 use countersign_actors::commands::{Access, Call, Caller, PresentedToken};
 use countersign_actors::id::{CustomerId, Jti};
 use countersign_actors::tenant::Rejection;
+use countersign_actors::token::TokenKind;
 use countersign_actors::token::hash::token_hash;
-use countersign_actors::token::{TokenKind, jwt};
 
 use crate::app::App;
 use crate::border::RequestId;
@@ -181,14 +181,8 @@ fn operator(request: &HttpRequest, app: &App) -> Option<Arc<str>> {
 
 impl Holder {
     async fn of(text: &str, app: &App) -> Result<Self, ApiError> {
-        let presented = jwt::parse(text)
-            .map_err(|_| ApiError::invalid_credential("the credential is not a token of this service"))?;
-        let token = app.engine.authenticate(text, &presented).await?;
+        let (customer, token) = app.engine.authenticate(text).await?;
         let hash = (token.kind == TokenKind::App).then(|| token_hash(text));
-        Ok(Self {
-            customer: presented.customer(),
-            token,
-            hash,
-        })
+        Ok(Self { customer, token, hash })
     }
 }

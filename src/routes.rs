@@ -1,4 +1,5 @@
-//! The whole URL table. A path that begins like another stands after it if it is the more general one.
+//! The whole URL table. A path that begins like another stands after it if it is the more general one, and what is asked for most
+//! stands first.
 
 use actix_web::web::ServiceConfig;
 
@@ -19,15 +20,7 @@ pub mod tokens;
 
 /// Every endpoint of the service.
 pub fn configure(app: &mut ServiceConfig) {
-    app.service(at("/health").get(health::health))
-        .service(at("/ready").get(health::ready))
-        .service(at("/metrics").get(health::metrics))
-        .service(at("/keys/signing").post(keys::create))
-        .service(at("/keys/{key_id}/rotate").post(keys::rotate))
-        .service(at("/keys/{key_id}/revoke").post(revocation::revoke_key))
-        .service(at("/keys/public/{customer_id}").get(keys::public))
-        .service(at("/keys/public/{customer_id}/jwks.json").get(keys::jwks))
-        .service(at("/tokens/app").post(tokens::app))
+    app.service(at("/tokens/app").post(tokens::app))
         .service(at("/tokens/bearer").post(tokens::bearer))
         .service(at("/tokens/agent").post(tokens::agent))
         .service(at("/tokens/subagent").post(tokens::subagent))
@@ -36,6 +29,14 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/tokens/batch").post(tokens::batch))
         .service(at("/tokens/introspect").post(introspection::introspect))
         .service(at("/tokens/authorize").post(introspection::authorize))
+        .service(at("/health").get(health::health))
+        .service(at("/ready").get(health::ready))
+        .service(at("/metrics").get(health::metrics))
+        .service(at("/keys/signing").post(keys::create))
+        .service(at("/keys/{key_id}/rotate").post(keys::rotate))
+        .service(at("/keys/{key_id}/revoke").post(revocation::revoke_key))
+        .service(at("/keys/public/{customer_id}").get(keys::public))
+        .service(at("/keys/public/{customer_id}/jwks.json").get(keys::jwks))
         .service(at("/tokens").get(look_up::tokens))
         .service(at("/tokens/{jti}").get(look_up::token).delete(revocation::revoke))
         .service(at("/tokens/{jti}/lineage").get(look_up::lineage))

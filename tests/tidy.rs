@@ -199,6 +199,7 @@ fn actors_are_known_in_three_places() {
         "actors/src/engine.rs",
         "actors/src/engine/",
         "actors/src/supervisor.rs",
+        "actors/src/supervisor/",
         "actors/src/tenant/actor.rs",
     ];
     assert_none("actors elsewhere", named_outside(&["actix", "actix_rt"], &places));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -142,7 +142,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {
-        UnixMillis(Utc::now().timestamp_millis())
+        // Read for every command, and a calendar is not needed for it.
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        UnixMillis(since.map_or_else(|before| -millis(before.duration()), millis))
     }
 
     fn monotonic(&self) -> Duration {

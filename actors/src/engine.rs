@@ -6,14 +6,13 @@ mod mint;
 mod reading;
 mod threads;
 mod tidying;
+mod verifying;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix::Addr;
-use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
 pub use audit::{AuditCursor, AuditQuery, AuditSlice};
@@ -22,23 +21,20 @@ pub use mint::{Minted, NewApp};
 pub use reading::{AuditPage, PageError};
 pub use threads::StartError;
 use threads::Threads;
+use verifying::Verified;
 
 use crate::clock::{Clock, SystemClock, UnixMillis, fresh_uuid};
-use crate::commands::{Access, Call, Caller, Command, FindKey, PresentedToken, Rules};
-use crate::crypto::digest::sha256;
-use crate::crypto::keys::PublicKey;
+use crate::commands::{Access, Call, Command, Rules};
 use crate::crypto::seal::{MasterKey, Sealer};
 use crate::error::{Failure, Overload};
-use crate::id::{CustomerId, Jti, KeyId};
+use crate::id::{CustomerId, Jti};
 use crate::journal;
 use crate::limits::{FOLD_EVENTS, IN_FLIGHT_MAX, IN_FLIGHT_PER_TENANT_MAX};
 use crate::metrics::{Counters, Metrics};
 use crate::permits::Permits;
 use crate::placement::shard_of;
-use crate::supervisor::{Erase, Route, Sweep, TenantSupervisor};
-use crate::tenant::Rejection;
+use crate::supervisor::{Erase, Inbox, Route, Sweep};
 use crate::tenant::turn::{CommandJob, Pending, Shared};
-use crate::token::jwt::Presented;
 
 /// How an engine is to run.
 pub struct EngineOptions {
@@ -100,7 +96,7 @@ pub struct Engine {
 }
 
 struct Inner {
-    shards: Vec<Addr<TenantSupervisor>>,
+    shards: Vec<Arc<Inbox>>,
     permits: Arc<Permits>,
     /// Those of callers of whom nothing is known yet: what they ask must not cost a customer its own.
     strangers: Arc<Permits>,
@@ -108,11 +104,7 @@ struct Inner {
     sealer: Sealer,
     draining: AtomicBool,
     generated_key: Option<PathBuf>,
-    /// Tokens by the digest of their string, whose signature was verified. It spares the verification, never the look at the state.
-    verified: Cache<[u8; 32], PresentedToken>,
-    /// Public keys that tokens were verified against. It spares the customer the question for a key; whether the key still counts is
-    /// decided with the record of its token.
-    keys: Cache<(CustomerId, KeyId), PublicKey>,
+    verified: Verified,
     threads: Threads,
 }
 
@@ -174,12 +166,9 @@ impl Engine {
             return Err(Failure::Overloaded(Overload::Draining));
         }
         let permit = permits.acquire(customer).map_err(Failure::Overloaded)?;
-        let supervisor = self.shard(customer)?;
         let (pending, answered) = Pending::new(permit);
-        supervisor.do_send(Route {
-            customer,
-            job: Box::new(CommandJob { call, pending }),
-        });
+        let job = Box::new(CommandJob { call, pending });
+        self.shard(customer)?.post(Route { customer, job }).await;
         answered.await.unwrap_or(Err(Failure::Interrupted))
     }
 
@@ -191,64 +180,6 @@ impl Engine {
         self.execute(customer, Call::management(command)).await
     }
 
-    /// Verifies a token that is presented as a credential, and that it is live. It may die before the command that it comes with is
-    /// decided, so that asks again; but whoever presents a dead one is told nothing else first.
-    ///
-    /// # Errors
-    /// As [`Engine::verify`]; [`Rejection::InvalidCredential`] also for a dead token.
-    pub async fn authenticate(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
-        let verified = self.verify(token, presented).await?;
-        let call = Call {
-            caller: Caller::Token(verified.clone()),
-            ..Call::management(Access::Live)
-        };
-        match self.check_access(presented.customer(), call).await {
-            Ok(()) => Ok(verified),
-            // It was verified from memory, and its customer is gone since.
-            Err(Failure::Rejected(Rejection::UnknownCustomer)) => Err(Rejection::InvalidCredential.into()),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// Verifies the signature of a presented token, whose string is `token`. Whether the token is live is for the command that it
-    /// comes with: a forged signature never reaches that far.
-    ///
-    /// # Errors
-    /// [`Rejection::InvalidCredential`] for a token that no key of its customer signed; otherwise as [`Engine::execute`].
-    pub async fn verify(&self, token: &str, presented: &Presented<'_>) -> Result<PresentedToken, Failure> {
-        let digest = sha256(token.as_bytes());
-        if let Some(verified) = self.inner.verified.get(&digest) {
-            self.counters().presented(true);
-            return Ok(verified);
-        }
-        let key = self.find_key(presented.customer(), presented.kid()).await?;
-        self.counters().presented(false);
-        if !presented.verify(&key) {
-            return Err(Rejection::InvalidCredential.into());
-        }
-        let verified = PresentedToken {
-            jti: presented.jti(),
-            kind: presented.kind(),
-            kid: presented.kid(),
-            payload: presented.payload().into(),
-        };
-        self.inner.verified.insert(digest, verified.clone());
-        Ok(verified)
-    }
-
-    async fn find_key(&self, customer: CustomerId, kid: KeyId) -> Result<PublicKey, Failure> {
-        if let Some(key) = self.inner.keys.get(&(customer, kid)) {
-            return Ok(key);
-        }
-        let key = match self.ask(customer, FindKey { kid }).await {
-            Ok(Some(key)) => key,
-            Ok(None) | Err(Failure::Rejected(_)) => return Err(Rejection::InvalidCredential.into()),
-            Err(failure) => return Err(failure),
-        };
-        self.inner.keys.insert((customer, kid), key);
-        Ok(key)
-    }
-
     /// Erases a customer: everything but the fact of it. Once this is answered, the customer is unknown.
     ///
     /// # Errors
@@ -256,9 +187,8 @@ impl Engine {
     pub async fn erase(&self, customer: CustomerId, call: Call<()>) -> Result<(), Failure> {
         let fact = serde_json::json!({"erased_at": self.now(), "actor": call.caller.to_string(), "request_id": call.request_id});
         self.check_access(customer, call.map(|()| Access::Admin)).await?;
-        let supervisor = self.shard(customer)?;
         let (done, erased) = oneshot::channel();
-        supervisor.do_send(Erase {
+        self.shard(customer)?.supervisor().do_send(Erase {
             customer,
             fact: fact.to_string().into_bytes(),
             done,
@@ -266,8 +196,8 @@ impl Engine {
         erased.await.unwrap_or(Err(Failure::Interrupted))
     }
 
-    /// Who knows the customer's tenant.
-    fn shard(&self, customer: CustomerId) -> Result<&Addr<TenantSupervisor>, Failure> {
+    /// The way to who knows the customer's tenant.
+    fn shard(&self, customer: CustomerId) -> Result<&Arc<Inbox>, Failure> {
         let shard = shard_of(customer, self.inner.shards.len());
         self.inner.shards.get(shard).ok_or(Failure::Interrupted)
     }
@@ -315,7 +245,7 @@ impl Engine {
             storage_low: status.storage_low,
             clock_jumped: self.inner.shared.watch.has_jumped(),
             draining: self.inner.draining.load(Ordering::Acquire),
-            shard_lost: self.inner.shards.iter().any(|shard| !shard.connected()),
+            shard_lost: self.inner.shards.iter().any(|shard| !shard.supervisor().connected()),
             in_flight: self.in_flight(),
             refused_of_tenant: self.inner.permits.refused_of_tenant() + self.inner.strangers.refused_of_tenant(),
             refused_of_process: self.inner.permits.refused_of_process() + self.inner.strangers.refused_of_process(),
@@ -346,7 +276,7 @@ impl Engine {
     pub async fn sweep(&self) -> usize {
         let mut slots = 0;
         for shard in &self.inner.shards {
-            slots += shard.send(Sweep).await.unwrap_or_default();
+            slots += shard.supervisor().send(Sweep).await.unwrap_or_default();
         }
         slots
     }

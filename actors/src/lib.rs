@@ -61,6 +61,7 @@
 //! - [`token`]: token kinds, claims, grants and their signed form
 //! - [`journal`]: durable before answered: append, group commit, recovery
 //! - [`crypto`]: keys, sealing, digests
+//! - [`placement`]: which shard a customer lives on
 //! - [`data_dir`]: the data directory's lock and master key; [`inspection`]: looking into a stopped store;
 //!   [`verification`]: checking all of it
 //! - [`backup`]: all customers as a stream, and reading it back; [`rekey`]: another master key
@@ -84,7 +85,7 @@ pub mod limits;
 pub mod metrics;
 pub mod permissions;
 mod permits;
-mod placement;
+pub mod placement;
 pub mod rbac;
 pub mod rekey;
 mod supervisor;

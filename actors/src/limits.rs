@@ -51,6 +51,8 @@ pub const SLOTS_PER_SWEEP_MAX: usize = 1_000;
 pub const IN_FLIGHT_PER_TENANT_MAX: usize = 1_024;
 /// Commands that may be in flight in all, by default.
 pub const IN_FLIGHT_MAX: usize = 16_384;
+/// Commands posted to a shard after which it is woken at once, and not only when their callers have nothing else to do.
+pub const POSTED_UNTIL_RUNG: usize = 16;
 /// Bytes of events and side values in one append: it is written in one batch, whatever its size.
 pub const APPEND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of a side row's key as stored: sled keeps up to 256 keys in one index page, which has to stay far below the size
@@ -126,8 +128,8 @@ pub const GARBAGE_PER_APPEND_MAX: usize = 64;
 pub const AUDIT_KEPT_SECONDS: i64 = 90 * 24 * 3_600;
 /// Presented tokens whose signature is remembered as verified.
 pub const VERIFIED_TOKENS_MAX: usize = 32_768;
-/// Public keys that are remembered to verify presented tokens.
-pub const VERIFYING_KEYS_MAX: usize = 32_768;
+/// Public keys that are kept ready to verify presented tokens.
+pub const VERIFYING_KEYS_MAX: usize = 16_384;
 /// Callers of whom nothing is known get one place for so many that a customer, or the whole process, has beside them.
 pub const PLACES_PER_STRANGER: usize = 4;
 /// Turns that one page of a list may take.

@@ -3,7 +3,7 @@
 use crate::id::CustomerId;
 
 /// The shard of a customer, of `shards` in all (at least one).
-pub(crate) fn shard_of(customer: CustomerId, shards: usize) -> usize {
+pub fn shard_of(customer: CustomerId, shards: usize) -> usize {
     // The remainder is less than `shards`, which is a `usize`.
     usize::try_from(hash(customer) % (shards.max(1) as u64)).unwrap_or_default()
 }

@@ -1,12 +1,15 @@
 //! One supervisor per shard: it knows which of the shard's tenants are in memory, brings them there on first use, delivers, and
 //! sends idle ones away without losing a command.
 
+mod inbox;
+
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message};
+pub(crate) use inbox::{Inbox, Ring};
 use tokio::sync::oneshot;
 
 use crate::error::{Failure, Overload};
@@ -35,8 +38,6 @@ pub(crate) struct Residence {
 }
 
 /// A command for a customer of this shard.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub(crate) struct Route {
     pub(crate) customer: CustomerId,
     pub(crate) job: Box<dyn Job>,
@@ -326,11 +327,14 @@ impl Actor for TenantSupervisor {
     }
 }
 
-impl Handler<Route> for TenantSupervisor {
+impl Handler<Ring> for TenantSupervisor {
     type Result = ();
 
-    fn handle(&mut self, Route { customer, job }: Route, context: &mut Self::Context) {
-        self.deliver(customer, job, &context.address());
+    fn handle(&mut self, ring: Ring, context: &mut Self::Context) {
+        let supervisor = context.address();
+        for Route { customer, job } in ring.collect() {
+            self.deliver(customer, job, &supervisor);
+        }
     }
 }
 
@@ -380,34 +384,57 @@ impl Handler<Sweep> for TenantSupervisor {
 
 #[cfg(test)]
 mod tests {
-    use actix::System;
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use actix::{ActorContext, System};
 
     use super::*;
     use crate::clock::{Clock, ClockWatch, SystemClock, fresh_uuid};
     use crate::commands::Rules;
-    use crate::journal::{FaultyStore, Journal, JournalOptions};
+    use crate::journal::{FaultyStore, Journal, JournalOptions, JournalThreads};
     use crate::tenant::turn::Fault;
 
-    struct Nothing;
+    /// A job that tells how it is refused, or by its drop that nobody ever took it.
+    struct Told(oneshot::Sender<Failure>);
 
-    impl Job for Nothing {
+    impl Job for Told {
         fn run(self: Box<Self>, _: &mut Tenant) -> Result<(), Fault> {
             Ok(())
         }
 
-        fn refuse(self: Box<Self>, _: Failure) {}
+        fn refuse(self: Box<Self>, failure: Failure) {
+            let _ = self.0.send(failure);
+        }
 
         fn creates_customer(&self) -> bool {
             false
         }
     }
 
-    #[test]
-    fn late_news_of_a_passivation_leaves_a_later_activation_alone() {
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Leave;
+
+    impl Handler<Leave> for TenantSupervisor {
+        type Result = ();
+
+        fn handle(&mut self, _: Leave, context: &mut Self::Context) {
+            context.stop();
+        }
+    }
+
+    const RESIDENCE: Residence = Residence {
+        idle_sweeps: 1,
+        active_max: 1,
+    };
+
+    fn shared() -> (Arc<Shared>, JournalThreads) {
         let (journal, threads) =
             Journal::with_store(FaultyStore::new(), JournalOptions::default()).expect("a journal in memory");
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let shared = Arc::new(Shared {
+        let shared = Shared {
             journal,
             watch: ClockWatch::new(Arc::clone(&clock)),
             clock,
@@ -415,20 +442,60 @@ mod tests {
             fold_events: 256,
             feed: Arc::default(),
             counters: Arc::default(),
-        });
-        let residence = Residence {
-            idle_sweeps: 1,
-            active_max: 1,
         };
-        let customer = CustomerId::new(fresh_uuid(shared.clock.now()));
+        (Arc::new(shared), threads)
+    }
+
+    fn told() -> (Route, oneshot::Receiver<Failure>) {
+        let (tell, told) = oneshot::channel();
+        let customer = CustomerId::new(fresh_uuid(SystemClock.now()));
+        let job = Box::new(Told(tell));
+        (Route { customer, job }, told)
+    }
+
+    #[test]
+    fn late_news_of_a_passivation_leaves_a_later_activation_alone() {
+        let (shared, threads) = shared();
         System::new().block_on(async {
-            let address = TenantSupervisor::new(Arc::clone(&shared), residence).start();
-            let mut supervisor = TenantSupervisor::new(shared, residence);
-            let waiting: Waiting = vec![Box::new(Nothing)];
-            supervisor.slots.insert(customer, Slot::Activating { waiting });
+            let address = TenantSupervisor::new(Arc::clone(&shared), RESIDENCE).start();
+            let mut supervisor = TenantSupervisor::new(shared, RESIDENCE);
+            let (Route { customer, job }, _told) = told();
+            supervisor
+                .slots
+                .insert(customer, Slot::Activating { waiting: vec![job] });
             supervisor.report(customer, News::Busy, &address);
             let slot = supervisor.slots.get(&customer);
             assert!(matches!(slot, Some(Slot::Activating { waiting }) if waiting.len() == 1));
+        });
+        threads.shutdown();
+    }
+
+    #[test]
+    fn what_was_posted_arrives_although_its_poster_has_gone_away() {
+        let (shared, threads) = shared();
+        System::new().block_on(async {
+            let inbox = Inbox::new(TenantSupervisor::new(shared, RESIDENCE).start());
+            let (route, told) = told();
+            {
+                let mut poster = pin!(inbox.post(route));
+                let waits = poll_fn(|context| Poll::Ready(poster.as_mut().poll(context).is_pending())).await;
+                assert!(waits, "whoever posts lets others post before it rings");
+            }
+            assert_eq!(told.await, Ok(Failure::Rejected(Rejection::UnknownCustomer)));
+        });
+        threads.shutdown();
+    }
+
+    #[test]
+    fn what_is_posted_to_a_shard_that_has_ended_is_dropped_and_not_kept_for_ever() {
+        let (shared, threads) = shared();
+        System::new().block_on(async {
+            let address = TenantSupervisor::new(shared, RESIDENCE).start();
+            address.send(Leave).await.expect("it ends");
+            let inbox = Inbox::new(address);
+            let (route, told) = told();
+            inbox.post(route).await;
+            assert!(told.await.is_err(), "its caller learns that nothing happened");
         });
         threads.shutdown();
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey, UnparsedPublicKey,
 };
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -219,6 +219,33 @@ impl PublicKey {
     }
 }
 
+/// A public key that is kept to verify many signatures: parsed once.
+pub struct VerifyingKey(ParsedPublicKey);
+
+impl PublicKey {
+    /// The key, parsed for many verifications.
+    ///
+    /// # Errors
+    /// [`CryptoError::InvalidKey`] if the library refuses it, which it does for no point of the curve.
+    pub fn verifying(&self) -> Result<VerifyingKey, CryptoError> {
+        let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.point());
+        parsed.map(VerifyingKey).map_err(|_| CryptoError::InvalidKey)
+    }
+}
+
+impl VerifyingKey {
+    /// Whether `signature` (r‖s) is this key's over `message`.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.0.verify_sig(message, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("VerifyingKey(..)")
+    }
+}
+
 impl TryFrom<Coordinates> for PublicKey {
     type Error = CryptoError;
 
@@ -307,7 +334,7 @@ pub(crate) mod tests {
         for message in [&b""[..], b"a", &[0x5a; 5_000]] {
             let fast = key.sign(message).unwrap();
             theirs.verify(message, &Signature::from_slice(&fast).unwrap()).unwrap();
-            assert!(public.verify(message, &fast));
+            assert!(public.verify(message, &fast) && public.verifying().unwrap().verify(message, &fast));
             assert!(public.verify(message, &key.sign_deterministic(message).unwrap()));
         }
     }
@@ -329,6 +356,7 @@ pub(crate) mod tests {
         let mut signature = key.sign(b"message").unwrap();
         assert!(!other.verify(b"message", &signature));
         assert!(!public.verify(b"messagf", &signature));
+        assert!(!public.verifying().unwrap().verify(b"messagf", &signature));
         assert!(!public.verify(b"message", &signature[..63]));
         assert!(!public.verify(b"message", &[0; 64]), "r = s = 0 must not verify");
         signature[40] ^= 1;

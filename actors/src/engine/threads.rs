@@ -4,18 +4,17 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
-use actix::{Actor, Addr, Arbiter, System};
-use quick_cache::sync::Cache;
+use actix::{Actor, Arbiter, System};
 
+use super::verifying::Verified;
 use super::{EngineOptions, Inner};
 use crate::clock::ClockWatch;
 use crate::crypto::CryptoError;
 use crate::crypto::keys::warm_up;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::journal::{Journal, JournalOptions, JournalThreads, OpenError};
-use crate::limits::{VERIFIED_TOKENS_MAX, VERIFYING_KEYS_MAX};
 use crate::permits::Permits;
-use crate::supervisor::{Residence, TenantSupervisor};
+use crate::supervisor::{Inbox, Residence, TenantSupervisor};
 use crate::tenant::turn::Shared;
 
 /// Why an engine did not start. Nothing was changed.
@@ -123,15 +122,14 @@ pub(super) fn start(options: EngineOptions) -> Result<Inner, StartError> {
         sealer: unsealing.sealer,
         draining: AtomicBool::new(false),
         generated_key: unsealing.generated,
-        verified: Cache::new(VERIFIED_TOKENS_MAX),
-        keys: Cache::new(VERIFYING_KEYS_MAX),
+        verified: Verified::new(),
         threads: Threads {
             running: Mutex::new(Some(running)),
         },
     })
 }
 
-type Shards = Vec<Addr<TenantSupervisor>>;
+type Shards = Vec<Arc<Inbox>>;
 
 /// The system lives on a thread of its own, so that the engine can be started from any runtime, or from none.
 fn start_shards(
@@ -149,7 +147,8 @@ fn start_shards(
                 let start = |_| {
                     let shared = Arc::clone(&shared);
                     let arbiter = Arbiter::new().handle();
-                    TenantSupervisor::start_in_arbiter(&arbiter, move |_| TenantSupervisor::new(shared, residence))
+                    let supervisor = move |_: &mut _| TenantSupervisor::new(shared, residence);
+                    Inbox::new(TenantSupervisor::start_in_arbiter(&arbiter, supervisor))
                 };
                 let shards: Shards = (0..count).map(start).collect();
                 // If nobody waits any more there is nothing to run for either.

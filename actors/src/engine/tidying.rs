@@ -88,7 +88,7 @@ impl Engine {
                         old_audit_entries,
                         pending,
                     });
-                    self.shard(customer)?.do_send(Route { customer, job });
+                    self.shard(customer)?.post(Route { customer, job }).await;
                     return answered.await.unwrap_or(Err(Failure::Interrupted));
                 }
                 Err(Overload::Tenant | Overload::Process) => tokio::time::sleep(SLICE_PAUSE).await,

@@ -17,6 +17,8 @@ pub(super) const VERSION: u8 = 1;
 
 const CHECKSUM_BYTES: usize = 4;
 const LENGTH_BYTES: usize = 4;
+/// Bytes of an event, most of the time: room for them saves growing.
+const EVENT_BYTES_USUAL: usize = 508;
 /// Payload of a continuation chunk.
 const CONTINUATION_MAX: usize = CHUNK_BYTES_MAX - 1 - CHECKSUM_BYTES;
 /// Payload of the first chunk, which also holds the length.
@@ -216,6 +218,7 @@ impl Events {
     /// vector before is not theirs: an encoder that removes bytes makes the record unreadable.
     pub fn push_with<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let start = self.bytes.len();
+        self.bytes.reserve(LENGTH_BYTES + EVENT_BYTES_USUAL);
         self.bytes.extend_from_slice(&[0; LENGTH_BYTES]);
         let result = write(&mut self.bytes);
         let length = self.bytes.len().saturating_sub(start + LENGTH_BYTES);

@@ -12,7 +12,7 @@ use super::claims::Claims;
 use super::kind::TokenKind;
 use super::members::Members;
 use crate::crypto::CryptoError;
-use crate::crypto::keys::{PublicKey, SIGNATURE_BYTES};
+use crate::crypto::keys::{PublicKey, SIGNATURE_BYTES, VerifyingKey};
 use crate::id::{CustomerId, Jti, KeyId};
 use crate::limits::TOKEN_BYTES_MAX;
 
@@ -225,6 +225,11 @@ impl<'a> Presented<'a> {
     pub fn verify(&self, key: &PublicKey) -> bool {
         key.verify(self.signing_input.as_bytes(), &self.signature)
     }
+
+    /// Whether a key signed it that is kept parsed.
+    pub fn verify_with(&self, key: &VerifyingKey) -> bool {
+        key.verify(self.signing_input.as_bytes(), &self.signature)
+    }
 }
 
 impl fmt::Debug for Presented<'_> {
@@ -420,8 +425,8 @@ mod tests {
         );
         assert_eq!(presented.payload(), token.claims());
         assert_eq!(format!("qt_app_{}", presented.compact()), token.token());
-        assert!(presented.verify(&public));
-        assert!(!presented.verify(&other));
+        assert!(presented.verify(&public) && presented.verify_with(&public.verifying().unwrap()));
+        assert!(!presented.verify(&other) && !presented.verify_with(&other.verifying().unwrap()));
     }
 
     #[test]

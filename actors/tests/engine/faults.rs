@@ -98,6 +98,13 @@ async fn a_nearly_full_disk_refuses_writes_and_serves_reads() {
     assert!(agent(engine, customer, bearer).await.is_ok());
 }
 
+/// Lets a call that was spawned post its command, and then wake its shard.
+async fn until_under_way() {
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a_read_waits_for_what_it_saw_and_a_neighbour_does_not() {
     let (fixture, store) = on_a_store_that_can_fail(|options| options.shards = 1);
@@ -107,11 +114,11 @@ async fn a_read_waits_for_what_it_saw_and_a_neighbour_does_not() {
     store.hold();
     let (minting, reading) = (engine.clone(), engine.clone());
     let mint = tokio::spawn(async move { agent(&minting, customer, bearer).await });
-    tokio::task::yield_now().await;
+    until_under_way().await;
     store.wait_until_held();
     let read = tokio::spawn(async move { reading.manage(customer, PublicKeys).await });
     // The neighbour's turn comes after the read's, and has its answer first.
-    tokio::task::yield_now().await;
+    until_under_way().await;
     assert!(engine.manage(neighbour, PublicKeys).await.is_ok());
     tokio::task::yield_now().await;
     let waiting = !read.is_finished() && !mint.is_finished();
