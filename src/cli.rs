@@ -87,7 +87,6 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     Purge,
     Inspect(inspect::Arguments),
-    Health(health::Arguments),
     Backup(backup::Arguments),
     Restore(restore::Arguments),
     /// Check every record of a stopped store; exits with 1 if anything is damaged
@@ -97,6 +96,7 @@ enum Command {
     #[command(after_help = EXIT_CODES)]
     VerifyStore,
     Rekey(rekey::Arguments),
+    Health(health::Arguments),
     Completions(completions::Arguments),
 }
 

@@ -511,7 +511,12 @@ fn service_as_a_whole(driver: &Driver) {
     for line in ["GET /openapi.json", "GET /docs", "GET /docs/swagger-ui.css"] {
         driver.call(line, &[("authorization", "Bearer x")], None, 401);
     }
-    for line in ["GET /admin/backup", "POST /admin/purge", "POST /admin/clock/confirm"] {
+    for line in [
+        "GET /metrics",
+        "GET /admin/backup",
+        "POST /admin/purge",
+        "POST /admin/clock/confirm",
+    ] {
         driver.operator(line, Value::Null, 200);
         driver.call(line, &[], None, 401);
     }

@@ -51,6 +51,8 @@ struct Loading {
     rows: u64,
     is_wanted: bool,
     replay: Recovering<fn(Recovered)>,
+    /// What was read of it makes no sense. That is nobody's fault if it is abandoned: a fold came between, and it was read in half.
+    fault: Option<FormatError>,
 }
 
 /// Reads a whole backup.
@@ -112,21 +114,27 @@ impl Pass {
                     read_up_to: folded,
                     rows: 0,
                     is_wanted: sink.begins(number),
+                    fault: None,
                     replay: Recovering::new(customer, UnixMillis::default(), false, usize::MAX, drop::<Recovered>),
                 });
             }
             (Frame::Piece(piece), Some(mut loading)) => {
                 if loading.is_wanted {
                     let counts = sink.piece(loading.customer, &piece)?;
-                    loading.take(&piece, counts).map_err(|what| {
+                    if loading.fault.is_none()
+                        && let Err(what) = loading.take(&piece, counts)
+                    {
                         let customer = loading.customer;
-                        damaged(at, format!("customer {customer}: {what}"))
-                    })?;
+                        loading.fault = Some(damaged(at, format!("customer {customer}: {what}")));
+                    }
                 }
                 self.loading = Some(loading);
             }
             (Frame::Abandoned, Some(_)) => {}
-            (Frame::CustomerEnd { rows }, Some(loading)) => {
+            (Frame::CustomerEnd { rows }, Some(mut loading)) => {
+                if let Some(fault) = loading.fault.take() {
+                    return Err(fault.into());
+                }
                 if loading.is_wanted && (rows != loading.rows || loading.read_up_to != loading.last) {
                     return Err(wrong("rows or events of a customer are missing").into());
                 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::journal::{Events, FaultyStore, OfflineWriter, Store};
 use crate::tenant::audit::AuditEntry;
+use crate::tenant::folding::rows::FoldedRow;
 
 fn customer(number: u8) -> CustomerId {
     CustomerId::from_bytes([number; 16])
@@ -84,11 +85,23 @@ fn refused(bytes: &[u8]) -> String {
     error.to_string()
 }
 
+fn row_without_a_head() -> Frame {
+    Frame::Piece(Piece::Row {
+        space: Space::Row,
+        key: FoldedRow::Key(1).key(),
+        value: b"{}".to_vec(),
+    })
+}
+
 #[test]
 fn a_customer_that_was_abandoned_does_not_count() {
     let frames = [
         begin(1, 2),
         record(1, &suspended(1)),
+        Frame::Abandoned,
+        begin(1, 2),
+        // A fold came between, so what was read does not fit together.
+        row_without_a_head(),
         Frame::Abandoned,
         begin(1, 1),
         record(1, &suspended(1)),

@@ -190,6 +190,9 @@ impl State {
 
     /// Forgets up to `at_most` things of each kind that nobody needs any more; returns the rows that can be deleted.
     pub fn purge(&mut self, now: UnixMillis, at_most: usize) -> Vec<RowChange> {
+        // What is forgotten may come again, and must not find itself in the journal when that is read again: so the tenant's time
+        // does not go back behind this.
+        self.advance_to(now);
         let expired_by = now.seconds().plus(-EXPIRED_READABLE_SECONDS);
         self.idempotency.purge(now, at_most);
         self.decisions.purge(now, at_most);

@@ -171,10 +171,16 @@ async fn a_customer_puts_its_next_fold_off_while_it_is_read_and_loses_none() {
     });
     let (customer, bearer) = customer_with_bearer(&fixture.engine).await;
     let (engine, minting, runtime) = (fixture.engine.clone(), fixture.engine.clone(), Handle::current());
+    let rows = |store: &FaultyStore| {
+        let contents = store.contents();
+        contents.iter().filter(|(key, _)| key.first() == Some(&b's')).count()
+    };
+    let watched = Arc::clone(&store);
     let interfere = move || {
         for _ in 0..50 {
             runtime.block_on(agent(&minting, customer, bearer)).expect("an agent");
         }
+        assert_eq!(rows(&watched), 0, "nothing is folded meanwhile");
     };
     let out = Interfering {
         bytes: Vec::new(),
@@ -187,15 +193,7 @@ async fn a_customer_puts_its_next_fold_off_while_it_is_read_and_loses_none() {
     });
     let bytes = taken.await.expect("a thread").expect("a backup");
     assert_eq!(times(&bytes, customer), 1, "it was read once, and not begun anew");
-    let rows = |prefix: u8| {
-        store
-            .contents()
-            .iter()
-            .filter(|(key, _)| key.first() == Some(&prefix))
-            .count()
-    };
-    assert_eq!(rows(b's'), 0, "nothing was folded meanwhile");
     agent(&fixture.engine, customer, bearer).await.expect("an agent");
     fixture.engine.purge().await.expect("the disk is waited for");
-    assert!(rows(b's') > 0, "it was made up for");
+    assert!(rows(&store) > 0, "it was made up for");
 }

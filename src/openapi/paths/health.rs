@@ -28,7 +28,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .response(
                 200,
                 ResponseBuilder::new().description("OpenMetrics text.").content(
-                    MEDIA_TYPE,
+                    MEDIA_TYPE.split(';').next().unwrap_or_default(),
                     ContentBuilder::new()
                         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
                         .build(),
