@@ -1,9 +1,9 @@
 //! The API document (OpenAPI 3.1), made from the types of the wire and from a description of every endpoint.
 //!
-//! - [`paths`]: the endpoints, one file per noun; [`operation`]: the words they are described in
-//! - [`requests`] and [`answers`]: bodies that have no type of their own on the wire; the others are described where they are written
-//! - [`refusals`]: which failures a call may meet; [`failures`]: their two forms
-//! - [`example`]: whole examples from those of the parts
+//! - `paths`: the endpoints, one file per noun; `operation`: the words they are described in
+//! - `requests` and `answers`: bodies that have no type of their own on the wire; the others are described where they are written
+//! - `refusals`: which failures a call may meet; `failures`: their two forms
+//! - `example`: whole examples from those of the parts
 
 use utoipa::openapi::path::PathsBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};

@@ -660,6 +660,22 @@ fn a_clock_that_is_set_back_loses_nothing_that_is_minted_then() {
 }
 
 #[test]
+fn what_was_forgotten_may_come_again_after_the_clock_was_set_back() {
+    let mut run = Run::new();
+    run.take(Step::CreateKey);
+    run.take(Step::Decide(1));
+    run.take(Step::Advance(90 * DAY));
+    run.forget(usize::MAX);
+    run.take(Step::SetBack(20 * DAY));
+    run.take(Step::Decide(1));
+    let replayed = run.recovered(&BTreeMap::new(), &run.log);
+    assert_eq!(
+        replayed.decisions.get(&event_id(1)),
+        run.live.decisions.get(&event_id(1))
+    );
+}
+
+#[test]
 fn a_row_that_makes_no_sense_is_refused() {
     let mut run = Run::new();
     run.take(Step::CreateKey);
