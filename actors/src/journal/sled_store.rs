@@ -13,13 +13,14 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use super::seal::Mark;
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
 use super::{mark, seal};
 use crate::data_dir::{DataDir, create_dir};
-use crate::limits::STORE_CACHE_BYTES;
+use crate::limits::{STORE_CACHE_BYTES, STORE_CLOSE_SECONDS_MAX};
 
 /// How often, and how many times, to look whether the store's file is free: five seconds in all.
 const PREDECESSOR_POLL: Duration = Duration::from_millis(10);
@@ -58,7 +59,7 @@ pub enum OpenError {
 /// sled in a data directory, which it keeps locked.
 pub(super) struct SledStore {
     // Fields drop in this order: sled must have written its last page before it is sealed, and be sealed before the lock goes.
-    db: sled::Db,
+    db: OpenDb,
     data_file: File,
     mark: Mark,
     closing: Closing,
@@ -78,8 +79,9 @@ impl SledStore {
         seal::break_open(&directory)?;
         delete_half_written_snapshots(&directory)?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
-        let db = open_sled(&directory, Some(500))?;
-        db.flush().map_err(|error| OpenError::Store(error.to_string()))?;
+        let db = OpenDb(Some(open_sled(&directory, Some(500))?));
+        let flushed = db.get().and_then(|db| db.flush().map_err(store_error));
+        flushed.map_err(|error| OpenError::Store(error.0))?;
         let data_file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -99,6 +101,35 @@ impl SledStore {
             },
             _data_dir: data_dir,
         })
+    }
+}
+
+/// sled, closed when this is dropped, or given up: where its background thread has died of a damaged page, sled waits for it for ever.
+/// Given up, the store is as after a kill: everything acknowledged is on disk, and nothing is sealed.
+struct OpenDb(Option<sled::Db>);
+
+impl OpenDb {
+    fn get(&self) -> Result<&sled::Db, StoreError> {
+        self.0
+            .as_ref()
+            .ok_or_else(|| StoreError("the store is closed".to_owned()))
+    }
+}
+
+impl Drop for OpenDb {
+    fn drop(&mut self) {
+        let (closed, closing) = mpsc::channel::<()>();
+        let db = self.0.take();
+        let close = move || {
+            drop(db);
+            drop(closed);
+        };
+        // Without a thread it is closed here after all: the closure is dropped with the error.
+        drop(std::thread::Builder::new().name("close".to_owned()).spawn(close));
+        let limit = Duration::from_secs(STORE_CLOSE_SECONDS_MAX);
+        if closing.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            tracing::error!("the store cannot be closed, as happens with a damaged one, and is given up");
+        }
     }
 }
 
@@ -160,7 +191,7 @@ fn create(directory: &Path) -> Result<(), OpenError> {
 
 impl Store for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(&self.db, key)
+        get(self.db.get()?, key)
     }
 
     fn scan(
@@ -174,7 +205,7 @@ impl Store for SledStore {
         if from >= to {
             return Ok(());
         }
-        let mut range = self.db.range(from..to);
+        let mut range = self.db.get()?.range(from..to);
         loop {
             let next = unpanicking(|| match direction {
                 Direction::Up => range.next().transpose(),
@@ -198,8 +229,9 @@ impl Store for SledStore {
                 None => changes.remove(key),
             }
         }
-        self.db.apply_batch(changes).map_err(store_error)?;
-        self.db.flush().map_err(store_error)?;
+        let db = self.db.get()?;
+        db.apply_batch(changes).map_err(store_error)?;
+        db.flush().map_err(store_error)?;
         Ok(())
     }
 
@@ -228,7 +260,7 @@ impl Store for SledStore {
     }
 
     fn stored_bytes(&self) -> Option<u64> {
-        self.db.size_on_disk().ok()
+        self.db.get().ok()?.size_on_disk().ok()
     }
 }
 
