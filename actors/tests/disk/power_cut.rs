@@ -150,7 +150,7 @@ fn is_left_out() -> bool {
     );
     // Past the test runner's capture, so that it is seen although the test passes.
     let note = "disk: NOT RUN: power cuts, which need strace (apt-get install strace)";
-    writeln!(std::io::stderr(), "{note}").unwrap();
+    writeln!(std::io::stderr().lock(), "{note}").unwrap();
     true
 }
 
