@@ -10,7 +10,8 @@ use countersign::config::Config;
 use countersign::server::Server;
 use countersign::service::{application, start_engine};
 use countersign_actors::clock::{ManualClock, UnixMillis};
-use countersign_actors::engine::Engine;
+use countersign_actors::data_dir::DataDirError;
+use countersign_actors::engine::{Engine, StartError};
 use tempfile::TempDir;
 
 /// 2026-03-01T00:00:00Z: where every test's clock starts.
@@ -97,8 +98,7 @@ impl Running {
         let (started, serving) = mpsc::channel();
         let thread = thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let fail = |reason: String| panic!("the journal failed: {reason}");
-                let engine = start_engine(&config, clock, fail).unwrap();
+                let engine = engine(&config, &clock);
                 let server = Server::bind(&config, application(&config, engine.clone())).unwrap();
                 let handle = server.handle();
                 let announced = engine.clone();
@@ -118,4 +118,23 @@ impl Running {
             thread,
         }
     }
+}
+
+/// Starts the engine. Where another test starts a program at this moment, that holds the lock of a stopped service until it executes.
+fn engine(config: &Config, clock: &Arc<ManualClock>) -> Engine {
+    let start = || {
+        let fail = |reason: String| panic!("the journal failed: {reason}");
+        start_engine(config, Arc::clone(clock) as _, fail)
+    };
+    let is_locked =
+        |started: &Result<Engine, StartError>| matches!(started, Err(StartError::DataDir(DataDirError::Locked(_))));
+    let mut started = start();
+    for _ in 0..100 {
+        if !is_locked(&started) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+        started = start();
+    }
+    started.unwrap()
 }
