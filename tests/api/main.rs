@@ -40,4 +40,6 @@ mod client;
 mod metrics_page;
 #[path = "../common/program.rs"]
 mod program;
+#[path = "../common/service.rs"]
+mod service;
 mod support;
