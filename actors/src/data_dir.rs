@@ -169,7 +169,7 @@ impl DataDir {
     /// Writes a new file so that after a power cut it is there whole or not at all.
     fn write_durably(&self, name: &str, content: &[u8]) -> Result<(), DataDirError> {
         let path = self.path.join(name);
-        let unfinished = self.path.join(format!("{name}.new"));
+        let unfinished = self.path.join(unfinished(name));
         let mut file = options()
             .create(true)
             .truncate(true)
@@ -188,6 +188,11 @@ impl DataDir {
             .and_then(|directory| directory.sync_all())
             .map_err(io_error(&self.path))
     }
+}
+
+/// What a file is called until it is whole.
+fn unfinished(name: &str) -> String {
+    format!("{name}.new")
 }
 
 /// Creates a directory that only its owner may enter, with its parents, each durable in its own.

@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::{DataDir, DataDirError, GENERATED_KEY, KEY_CHECK, LOCK, STORE, io_error};
+use super::{DataDir, DataDirError, GENERATED_KEY, KEY_CHECK, LOCK, STORE, io_error, unfinished};
 
 /// Stands in the directory from before the first write of a restoration until all of it is durable.
 const MARK: &str = "restoring";
+/// What a restoration leaves that never came to its mark; nothing was restored by then.
+const BEFORE_THE_MARK: [&str; 2] = [LOCK, "restoring.new"];
 /// What the store is called until it is whole for the first time.
 const UNFINISHED_STORE: &str = "store.new";
 
@@ -17,12 +19,12 @@ pub(super) fn is_marked(path: &Path) -> bool {
 }
 
 impl DataDir {
-    /// Whether there is nothing in the directory, or no directory.
+    /// Whether there is no directory, or nothing in it but what a restoration leaves that was cut off before it began to write.
     ///
     /// # Errors
     /// [`DataDirError::NotEmpty`] if there is something.
     pub(crate) fn check_empty(path: &Path) -> Result<(), DataDirError> {
-        holds_only(path, &[])
+        check_empty(path)
     }
 
     /// Creates the directory if need be, locks it, and marks it as one that nothing may open.
@@ -33,7 +35,7 @@ impl DataDir {
         Self::check_empty(path)?;
         let locked = Self::lock(path)?;
         // Somebody may have begun to use it in between.
-        holds_only(path, &[LOCK])?;
+        check_empty(path)?;
         locked.write_durably(MARK, b"a restoration has begun here and has not ended\n")?;
         Ok(locked)
     }
@@ -60,9 +62,11 @@ impl DataDir {
         for name in [STORE, UNFINISHED_STORE] {
             remove(fs::remove_dir_all, &path.join(name))?;
         }
-        for name in [KEY_CHECK, GENERATED_KEY, LOCK] {
+        for name in [KEY_CHECK, GENERATED_KEY] {
             remove(fs::remove_file, &path.join(name))?;
+            remove(fs::remove_file, &path.join(unfinished(name)))?;
         }
+        remove(fs::remove_file, &path.join(LOCK))?;
         Self::end_restore(path)
     }
 }
@@ -74,14 +78,14 @@ fn remove<'p>(by: impl FnOnce(&'p Path) -> io::Result<()>, path: &'p Path) -> Re
     }
 }
 
-fn holds_only(path: &Path, names: &[&str]) -> Result<(), DataDirError> {
+fn check_empty(path: &Path) -> Result<(), DataDirError> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(io_error(path))?,
     };
     for entry in entries {
         let name = entry.map_err(io_error(path))?.file_name();
-        if !names.iter().any(|expected| name == *expected) {
+        if !BEFORE_THE_MARK.iter().any(|expected| name == *expected) {
             return Err(DataDirError::NotEmpty(path.to_owned()));
         }
     }
@@ -91,6 +95,18 @@ fn holds_only(path: &Path, names: &[&str]) -> Result<(), DataDirError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_cut_off_before_the_mark_is_no_obstacle() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in BEFORE_THE_MARK {
+            fs::write(dir.path().join(name), "a rest").expect("a file");
+        }
+        drop(DataDir::lock_for_restore(dir.path()).expect("a lock"));
+        fs::write(dir.path().join(unfinished(GENERATED_KEY)), "a rest").expect("a file");
+        DataDir::clear_unfinished_restore(dir.path()).expect("removed");
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
+    }
 
     #[test]
     fn only_an_empty_directory_is_taken_and_nothing_opens_it_meanwhile() {
