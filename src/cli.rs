@@ -31,6 +31,7 @@ mod lineage;
 mod mint;
 mod output;
 mod overrides;
+mod pages;
 mod progress;
 mod purge;
 mod rekey;

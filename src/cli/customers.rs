@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::output::{Output, printable, text};
+use super::pages;
 use super::progress::Progress;
 use super::service::{Call, Service};
 use super::usage::UsageError;
@@ -105,25 +106,13 @@ fn set(service: &Service, output: Output, reasoned: &Reasoned, verb: &str) -> Re
     Ok(())
 }
 
-/// Page by page, each printed before the next is asked for.
 fn list(service: &Service, output: Output) -> Result<(), Box<dyn Error>> {
-    let mut cursor: Option<String> = None;
-    loop {
-        let call = Call::get("/customers")
+    let page = |cursor: Option<&str>| {
+        Call::get("/customers")
             .query("limit", Some(PAGE_MAX))
-            .query("cursor", cursor.as_deref());
-        let progress = Progress::start("asking for customers");
-        let answer = service.call(&call)?;
-        drop(progress);
-        let customers = answer.get("customers").and_then(Value::as_array);
-        for customer in customers.ok_or_else(|| service.foreign(&call))? {
-            output.answer(customer, printable(text(customer, "customer_id")))?;
-        }
-        let next = answer.get("cursor").and_then(Value::as_str).map(str::to_owned);
-        // A cursor that does not move would never end.
-        if next.is_none() || next == cursor {
-            return Ok(());
-        }
-        cursor = next;
-    }
+            .query("cursor", cursor)
+    };
+    pages::each(service, "customers", page, Service::call, |customer| {
+        Ok(output.answer(customer, printable(text(customer, "customer_id")))?)
+    })
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::connection::Connection;
 use super::output::{Output, printable, text};
-use super::progress::Progress;
+use super::pages;
 use super::service::{Call, Service, segment};
 use crate::config::Config;
 
@@ -159,33 +159,21 @@ pub(super) fn run(config: &Config, output: Output, arguments: &Arguments) -> Res
     Ok(())
 }
 
-/// Page by page, each printed before the next is asked for.
 fn list(service: &Service, output: Output, wanted: &List) -> Result<(), Box<dyn Error>> {
     let status = wanted.status.map(|status| match status {
         Status::Active => "active",
         Status::Expired => "expired",
         Status::All => "all",
     });
-    let mut cursor: Option<String> = None;
-    loop {
-        let call = Call::get(format!("{PATH}/overrides/{}", segment(&wanted.admin_id)))
+    let page = |cursor: Option<&str>| {
+        Call::get(format!("{PATH}/overrides/{}", segment(&wanted.admin_id)))
             .query("status", status)
             .query("limit", wanted.page_size)
-            .query("cursor", cursor.as_deref());
-        let progress = Progress::start("asking for overrides");
-        let page = service.call_for_data(&call)?;
-        drop(progress);
-        let overrides = page.get("overrides").and_then(Value::as_array);
-        for one in overrides.ok_or_else(|| service.foreign(&call))? {
-            output.answer(one, describe(one))?;
-        }
-        let next = page.get("cursor").and_then(Value::as_str).map(str::to_owned);
-        // A cursor that does not move would never end.
-        if next.is_none() || next == cursor {
-            return Ok(());
-        }
-        cursor = next;
-    }
+            .query("cursor", cursor)
+    };
+    pages::each(service, "overrides", page, Service::call_for_data, |one| {
+        Ok(output.answer(one, describe(one))?)
+    })
 }
 
 /// `ovr_…  DENY billing:delete  active until 2026-03-02T00:00:00.000Z  the reason`

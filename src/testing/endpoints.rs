@@ -1,5 +1,6 @@
 //! Every endpoint that takes a body, with a body of the contract that has all of its fields.
 
+use countersign_actors::testing::checks::SCOPES;
 use serde_json::{Value, json};
 
 use super::schema::{Field, Kind, implied, optional, required};
@@ -32,20 +33,63 @@ const BY_KEY: &[Form] = &[Form::Permissions];
 
 const CUSTOMER: Field = implied("customer_id", Kind::Uuid);
 const REASON: Field = optional("reason", Kind::Text(1_000));
-const SCOPES: &[&str] = &[
-    "keys:manage",
-    "tokens:mint",
-    "tokens:revoke",
-    "tokens:read",
-    "overrides:decide",
-    "permissions:manage",
-    "permissions:check",
-    "permissions:audit",
-    "*",
-];
 const TYPES: &[&str] = &["app", "bearer", "agent", "subagent", "session", "override"];
 const DECISIONS: &[&str] = &["approve", "reject"];
-const RBAC: Field = optional("rbac", Kind::Rbac);
+const DECISION: Field = required("decision", Kind::Word(DECISIONS));
+const OVERRIDE_JTI: Field = required("override_jti", Kind::Uuid);
+/// A token, or what stands for one.
+const TOKEN: Kind = Kind::Text(64 * 1_024);
+const ACTION: Field = required("action", Kind::Action(false));
+const PATH: Field = required("path", Kind::Path(false));
+const RESOURCE: Field = optional("resource", Kind::Text(4_096));
+const ANY_ADMIN: Field = optional("adminId", Kind::Name);
+const ADMIN: Field = required("adminId", Kind::Name);
+const CAPABILITIES: Kind = Kind::Capabilities(256);
+
+const AGENT: &[Field] = &worker("bearer_jti", 720);
+const SUBAGENT: &[Field] = &worker("parent_agent_jti", 168);
+const REVOCATION: &[Field] = &[CUSTOMER, optional("token_type", Kind::Word(TYPES)), REASON];
+const NEW_ROLE: &[Field] = &role(required("name", Kind::Name));
+const CHANGED_ROLE: &[Field] = &role(optional("name", Kind::Name));
+
+/// The fields of an agent or a subagent.
+const fn worker(parent: &'static str, hours_max: i128) -> [Field; 6] {
+    [
+        CUSTOMER,
+        implied(parent, Kind::Uuid),
+        required("agent_id", Kind::Name),
+        optional("agent_name", Kind::Name),
+        optional("rbac", Kind::Rbac),
+        optional("ttl_hours", Kind::Whole(1, hours_max)),
+    ]
+}
+
+const fn role(name: Field) -> [Field; 3] {
+    [
+        name,
+        optional("description", Kind::Text(1_000)),
+        optional("capabilities", CAPABILITIES),
+    ]
+}
+
+fn worker_body(made: &Made, field: &str, parent: &Value) -> Value {
+    json!({
+        "customer_id": made.customer, field: parent["jti"], "agent_id": "writer", "agent_name": "Writer", "rbac": rbac(),
+        "ttl_hours": 3
+    })
+}
+
+fn revocation_body(made: &Made) -> Value {
+    json!({"customer_id": made.other, "token_type": "app", "reason": "a test"})
+}
+
+fn role_body(_: &Made) -> Value {
+    json!({"name": "auditor", "description": "looks", "capabilities": ["orders:read"]})
+}
+
+fn reason_body(_: &Made) -> Value {
+    json!({"reason": "a test"})
+}
 
 fn rbac() -> Value {
     json!({
@@ -128,48 +172,18 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "POST /tokens/bearer",
         &[
             CUSTOMER,
-            implied("app_token_hash", Kind::Text(64 * 1_024)),
+            implied("app_token_hash", TOKEN),
             optional("environment", Kind::Word(&["development", "staging", "production"])),
             optional("ttl_days", Kind::Whole(1, 365)),
         ],
         |made| json!({"customer_id": made.customer, "app_token_hash": made.app["token_hash"], "environment": "staging", "ttl_days": 30}),
     ),
-    presented(
-        "bearer",
-        "POST /tokens/agent",
-        &[
-            CUSTOMER,
-            implied("bearer_jti", Kind::Uuid),
-            required("agent_id", Kind::Name),
-            optional("agent_name", Kind::Name),
-            RBAC,
-            optional("ttl_hours", Kind::Whole(1, 720)),
-        ],
-        |made| {
-            json!({
-                "customer_id": made.customer, "bearer_jti": made.bearer["jti"], "agent_id": "writer", "agent_name": "Writer",
-                "rbac": rbac(), "ttl_hours": 3
-            })
-        },
-    ),
-    presented(
-        "agent",
-        "POST /tokens/subagent",
-        &[
-            CUSTOMER,
-            implied("parent_agent_jti", Kind::Uuid),
-            required("agent_id", Kind::Name),
-            optional("agent_name", Kind::Name),
-            RBAC,
-            optional("ttl_hours", Kind::Whole(1, 168)),
-        ],
-        |made| {
-            json!({
-                "customer_id": made.customer, "parent_agent_jti": made.agent["jti"], "agent_id": "writer", "agent_name": "Writer",
-                "rbac": rbac(), "ttl_hours": 3
-            })
-        },
-    ),
+    presented("bearer", "POST /tokens/agent", AGENT, |made| {
+        worker_body(made, "bearer_jti", &made.bearer)
+    }),
+    presented("agent", "POST /tokens/subagent", SUBAGENT, |made| {
+        worker_body(made, "parent_agent_jti", &made.agent)
+    }),
     presented(
         "agent",
         "POST /tokens/session",
@@ -221,19 +235,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(
         "POST /tokens/introspect",
         OPERATOR,
-        &[
-            required("token", Kind::Text(64 * 1_024)),
-            optional("token_type_hint", Kind::Text(64 * 1_024)),
-        ],
+        &[required("token", TOKEN), optional("token_type_hint", TOKEN)],
         |made| json!({"token": made.agent["token"], "token_type_hint": "access_token"}),
     ),
     presented(
         "app",
         "POST /tokens/authorize",
         &[
-            required("token", Kind::Text(64 * 1_024)),
+            required("token", TOKEN),
             required("action", Kind::Text(4_096)),
-            optional("resource", Kind::Text(4_096)),
+            RESOURCE,
             optional("sensitivity_level", Kind::Whole(0, 4)),
         ],
         |made| json!({"token": made.agent["token"], "action": "code:read:file", "resource": "repo:a", "sensitivity_level": 1}),
@@ -241,14 +252,14 @@ pub const ENDPOINTS: &[Endpoint] = &[
     may_be_empty(presented(
         "other_app",
         "DELETE /tokens/{other_jti}",
-        &[CUSTOMER, optional("token_type", Kind::Word(TYPES)), REASON],
-        |made| json!({"customer_id": made.other, "token_type": "app", "reason": "a test"}),
+        REVOCATION,
+        revocation_body,
     )),
     may_be_empty(endpoint(
         "POST /revocation/cascade/{other_jti}",
         OPERATOR,
-        &[CUSTOMER, optional("token_type", Kind::Word(TYPES)), REASON],
-        |made| json!({"customer_id": made.other, "token_type": "app", "reason": "a test"}),
+        REVOCATION,
+        revocation_body,
     )),
     endpoint(
         "POST /revocation/bulk",
@@ -266,8 +277,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
         OPERATOR,
         &[
             CUSTOMER,
-            required("override_jti", Kind::Uuid),
-            required("decision", Kind::Word(DECISIONS)),
+            OVERRIDE_JTI,
+            DECISION,
             REASON,
             optional("decided_by", Kind::Name),
         ],
@@ -281,12 +292,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     endpoint(
         "POST /overrides/evt-1/verify",
         OPERATOR,
-        &[
-            CUSTOMER,
-            required("override_jti", Kind::Uuid),
-            required("decision", Kind::Word(DECISIONS)),
-            required("cosignature", Kind::Text(64 * 1_024)),
-        ],
+        &[CUSTOMER, OVERRIDE_JTI, DECISION, required("cosignature", TOKEN)],
         |made| {
             json!({
                 "customer_id": made.customer, "override_jti": made.flagged["jti"], "decision": "approve", "cosignature": "00"
@@ -303,19 +309,19 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "POST /customers/{other}/suspend",
         OPERATOR,
         &[REASON],
-        |_| json!({"reason": "unpaid"}),
+        reason_body,
     )),
     may_be_empty(endpoint(
         "POST /customers/{other}/resume",
         OPERATOR,
         &[REASON],
-        |_| json!({"reason": "paid"}),
+        reason_body,
     )),
     endpoint(
         "POST /api/v1/permissions/overrides",
         BY_KEY,
         &[
-            required("adminId", Kind::Name),
+            ADMIN,
             required("path", Kind::Path(true)),
             required("action", Kind::Action(true)),
             required("effect", Kind::Word(&["GRANT", "DENY"])),
@@ -333,10 +339,10 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "POST /api/v1/permissions/check",
         BY_KEY,
         &[
-            required("adminId", Kind::Name),
-            required("path", Kind::Path(false)),
-            required("action", Kind::Action(false)),
-            optional("resource", Kind::Text(4_096)),
+            ADMIN,
+            PATH,
+            ACTION,
+            RESOURCE,
             optional("context", Kind::Object),
             optional("explain", Kind::Bool),
         ],
@@ -351,43 +357,22 @@ pub const ENDPOINTS: &[Endpoint] = &[
         "POST /api/v1/permissions/check-batch",
         BY_KEY,
         &[
-            optional("adminId", Kind::Name),
-            required(
-                "checks",
-                Kind::Objects(&[
-                    optional("adminId", Kind::Name),
-                    required("path", Kind::Path(false)),
-                    required("action", Kind::Action(false)),
-                    optional("resource", Kind::Text(4_096)),
-                ]),
-            ),
+            ANY_ADMIN,
+            required("checks", Kind::Objects(&[ANY_ADMIN, PATH, ACTION, RESOURCE])),
         ],
         |_| json!({"adminId": "alice", "checks": [{"adminId": "bob", "path": "orders", "action": "read", "resource": "order:7"}]}),
     ),
     endpoint(
         "PATCH /api/v1/permissions/roles/{role}",
         BY_KEY,
-        &[
-            optional("name", Kind::Name),
-            optional("description", Kind::Text(1_000)),
-            optional("capabilities", Kind::Capabilities(256)),
-        ],
-        |_| json!({"name": "auditor", "description": "looks", "capabilities": ["orders:read"]}),
+        CHANGED_ROLE,
+        role_body,
     ),
-    endpoint(
-        "POST /api/v1/permissions/roles",
-        BY_KEY,
-        &[
-            required("name", Kind::Name),
-            optional("description", Kind::Text(1_000)),
-            optional("capabilities", Kind::Capabilities(256)),
-        ],
-        |_| json!({"name": "auditor", "description": "looks", "capabilities": ["orders:read"]}),
-    ),
+    endpoint("POST /api/v1/permissions/roles", BY_KEY, NEW_ROLE, role_body),
     endpoint(
         "PUT /api/v1/permissions/roles/{role}/capabilities",
         BY_KEY,
-        &[required("capabilities", Kind::Capabilities(256))],
+        &[required("capabilities", CAPABILITIES)],
         |_| json!({"capabilities": ["orders:read", "*:*"]}),
     ),
     endpoint(

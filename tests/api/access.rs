@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_actors::crypto::keys::SigningKey;
 use serde_json::{Value, json};
 
-use crate::chain::{AGENT, Chain, ENDPOINTS, OVERRIDE, SESSION, SUBAGENT};
-use crate::support::{ADMIN, Answer, DAY, HOUR, JSON, Service, uuid, with, without};
+use crate::chain::{AGENT, Chain, ENDPOINTS, KINDS, OVERRIDE};
+use crate::support::{ADMIN, DAY, HOUR, JSON, Service, uuid, with, without};
+
+mod forgeries;
+mod parents;
 
 /// A chain made by the operator.
 fn admin(service: &Service) -> Chain {
@@ -161,7 +161,7 @@ fn new_app_tokens_are_the_operators_alone_to_mint() {
 fn a_credential_of_another_customer_meets_what_does_not_exist() {
     let service = Service::credentialed();
     let (chain, foreign) = (admin(&service), admin(&service));
-    for kind in ["app", "bearer", "agent", "subagent", "session", "override"] {
+    for kind in KINDS {
         let before = service.events();
         for (path, body) in calls(&chain) {
             let unknown = with(&body, "customer_id", uuid());
@@ -234,227 +234,6 @@ fn a_missing_customer_is_told_with_everything_else_that_is_missing() {
         "invalid_request",
         &["customer_id", "bearer_jti", "agent_id", "ttl_hours"],
     );
-}
-
-/// The shortest request for a child, when its parent presents itself.
-fn presented(kind: &str) -> Value {
-    match kind {
-        "bearer" => json!({}),
-        "agent" | "subagent" => json!({"agent_id": "x"}),
-        "session" => json!({"session_id": "x"}),
-        _ => json!({"event_id": "x"}),
-    }
-}
-
-#[test]
-fn a_parent_that_presents_itself_may_mint_the_children_of_its_kind_and_no_others() {
-    const PARENTS: [(&str, &[&str]); 5] = [
-        ("bearer", &["app"]),
-        ("agent", &["bearer"]),
-        ("subagent", &["agent", "subagent"]),
-        ("session", &["agent", "subagent"]),
-        ("override", &["agent", "subagent", "session"]),
-    ];
-    for service in [Service::start(), Service::credentialed()] {
-        let chain = admin(&service);
-        for (child, parents) in PARENTS {
-            let path = format!("/tokens/{child}");
-            for parent in ["app", "bearer", "agent", "subagent", "session", "override"] {
-                let before = service.events();
-                let answer = service.post_as(chain.token(parent), &path, &presented(child));
-                if parents.contains(&parent) {
-                    let minted = answer.success();
-                    let claimed = &minted["claims"]["parent_jti"];
-                    assert_eq!(minted["claims"]["sub"], chain.customer.as_str());
-                    assert!(
-                        child == "override" || *claimed == chain.of(parent)["jti"],
-                        "{parent} {child}"
-                    );
-                    assert_eq!(service.events(), before + 1);
-                } else {
-                    // With the documented form's fields it is a credential that does not cover the call.
-                    let endpoint = ENDPOINTS.iter().find(|endpoint| endpoint.kind == child).unwrap();
-                    let full = service.post_as(chain.token(parent), &path, &(endpoint.request)(&chain));
-                    if parent == "app" {
-                        full.success();
-                        continue;
-                    }
-                    full.refused(403, "forbidden", &[]);
-                    assert!(
-                        matches!(answer.status, 403 | 422),
-                        "{parent} {child}: {}",
-                        answer.text()
-                    );
-                    assert_eq!(service.events(), before);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn an_app_token_never_becomes_an_overrides_parent() {
-    let service = Service::start();
-    let chain = Chain::new(&service);
-    let answer = service.post_as(chain.token("app"), "/tokens/override", &(OVERRIDE.request)(&chain));
-    let claims = answer.success()["claims"].clone();
-    assert!(claims.get("parent_jti").is_none());
-    // In the documented form, so a zero is no way to leave a field out.
-    let body = with(&(OVERRIDE.request)(&chain), "ttl_minutes", 0);
-    let answer = service.post_as(chain.token("app"), "/tokens/override", &body);
-    answer.refused(422, "invalid_request", &["ttl_minutes"]);
-}
-
-#[test]
-fn an_override_under_a_session_ends_with_it() {
-    let service = Service::start();
-    let chain = Chain::new(&service);
-    service.advance(58 * 60);
-    let answer = service.post_as(chain.token("session"), "/tokens/override", &json!({"event_id": "e"}));
-    assert_eq!(answer.success()["expires_at"], chain.session["expires_at"]);
-}
-
-#[test]
-fn tokens_other_than_app_tokens_cover_nothing_but_their_children() {
-    for service in [Service::start(), Service::credentialed()] {
-        let chain = admin(&service);
-        let before = service.events();
-        for kind in ["bearer", "agent", "subagent", "session", "override"] {
-            let customer = json!({"customer_id": chain.customer});
-            for (path, body) in [
-                (
-                    "/tokens/app".to_owned(),
-                    json!({"customer_id": chain.customer, "name": "x"}),
-                ),
-                ("/keys/signing".to_owned(), customer.clone()),
-                (format!("/keys/{}/rotate", chain.key_id()), customer),
-            ] {
-                let answer = service.post_as(chain.token(kind), &path, &body);
-                answer.refused(403, "forbidden", &[]);
-            }
-        }
-        assert_eq!(service.events(), before);
-    }
-}
-
-#[test]
-fn one_agent_is_not_another() {
-    let service = Service::start();
-    let chain = Chain::new(&service);
-    let other = service.posted("/tokens/agent", &(AGENT.request)(&chain));
-    let before = service.events();
-    for endpoint in [&SUBAGENT, &SESSION] {
-        let field = endpoint.parent.unwrap().0;
-        let body = with(&(endpoint.request)(&chain), field, other["jti"].clone());
-        let answer = service.post_as(chain.token("agent"), endpoint.path, &body);
-        answer.refused(400, "parent_disagrees", &[field]);
-    }
-    assert_eq!(service.events(), before);
-}
-
-/// The token with another header, claims or signature.
-pub(crate) fn forged(token: &str, change: impl FnOnce(&mut Value, &mut Value), sign: Option<&SigningKey>) -> String {
-    let at = token.find("eyJ").unwrap();
-    let (prefix, compact) = token.split_at(at);
-    let parts: Vec<&str> = compact.split('.').collect();
-    let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
-    let (mut header, mut claims) = (read(parts[0]), read(parts[1]));
-    change(&mut header, &mut claims);
-    let write = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let input = format!("{}.{}", write(&header), write(&claims));
-    let signature = match sign {
-        Some(key) => URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()).unwrap()),
-        None => parts[2].to_owned(),
-    };
-    format!("{prefix}{input}.{signature}")
-}
-
-#[test]
-fn a_token_that_no_key_of_its_customer_signed_is_401() {
-    let service = Service::start();
-    let (chain, foreign) = (Chain::new(&service), Chain::new(&service));
-    let (own, _) = SigningKey::generate().unwrap();
-    let token = chain.token("agent");
-    let before = service.events();
-    let keep = |_: &mut Value, _: &mut Value| {};
-    let forgeries = [
-        ("signed again under its kid", forged(token, keep, Some(&own))),
-        (
-            "an unknown kid",
-            forged(token, |header, _| header["kid"] = json!(uuid()), Some(&own)),
-        ),
-        (
-            "another customer's kid",
-            forged(
-                token,
-                |header, _| header["kid"] = foreign.key["key_id"].clone(),
-                Some(&own),
-            ),
-        ),
-        (
-            "another customer",
-            forged(token, |_, claims| claims["sub"] = json!(foreign.customer), None),
-        ),
-        (
-            "an unknown customer",
-            forged(token, |_, claims| claims["sub"] = json!(uuid()), Some(&own)),
-        ),
-        (
-            "a later end",
-            forged(token, |_, claims| claims["exp"] = json!(9_999_999_999_u64), None),
-        ),
-        (
-            "no algorithm",
-            forged(token, |header, _| header["alg"] = json!("none"), Some(&own)),
-        ),
-        (
-            "HMAC",
-            forged(token, |header, _| header["alg"] = json!("HS256"), Some(&own)),
-        ),
-        (
-            "an extension",
-            forged(token, |header, _| header["crit"] = json!(["exp"]), Some(&own)),
-        ),
-        (
-            "a key in the header",
-            forged(token, |header, _| header["jwk"] = json!({"kty": "EC"}), Some(&own)),
-        ),
-        ("another prefix", token.replacen("qt_agent_", "qt_app_", 1)),
-        ("no prefix", token["qt_agent_".len()..].to_owned()),
-        ("no signature", token[..token.rfind('.').unwrap() + 1].to_owned()),
-        ("half of it", token[..token.len() / 2].to_owned()),
-        ("something behind it", format!("{token}.x")),
-        ("padding", format!("{token}==")),
-    ];
-    for (what, forgery) in forgeries {
-        let answer: Answer = service.post_as(&forgery, "/tokens/subagent", &json!({"agent_id": "x"}));
-        assert_eq!(answer.status, 401, "{what}: {}", answer.text());
-        let problem = answer.refused(401, "unauthenticated", &[]);
-        assert!(!problem.to_string().contains("eyJ"), "{what}");
-    }
-    assert_eq!(service.events(), before);
-    service
-        .post_as(token, "/tokens/subagent", &json!({"agent_id": "x"}))
-        .success();
-}
-
-#[test]
-fn a_bare_jti_is_no_credential() {
-    for service in [Service::start(), Service::credentialed()] {
-        let chain = admin(&service);
-        let before = service.events();
-        for kind in ["app", "bearer", "agent", "subagent", "session", "override"] {
-            let prefixed = format!("qt_{kind}_{}", chain.jti(kind));
-            for credential in [chain.jti(kind), &prefixed] {
-                let answer = service.post_as(credential, "/tokens/subagent", &json!({"agent_id": "x"}));
-                answer.refused(401, "unauthenticated", &[]);
-            }
-            let header = format!("Authorization: {}", chain.jti(kind));
-            let answer = service.request("POST /tokens/subagent", &[JSON, &header], r#"{"agent_id":"x"}"#);
-            answer.refused(401, "unauthenticated", &[]);
-        }
-        assert_eq!(service.events(), before);
-    }
 }
 
 #[test]

@@ -3,11 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::chain::{Chain, ENDPOINTS};
-use crate::support::{JSON, Service, uuid, with, without};
-
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap()
-}
+use crate::support::{JSON, Service, text, uuid, with, without};
 
 /// One good item of every kind that a batch mints.
 fn items(chain: &Chain) -> Vec<Value> {

@@ -211,3 +211,6 @@ pub(crate) const OVERRIDE: Endpoint = Endpoint {
 
 /// All ways to mint, parents before children.
 pub(crate) const ENDPOINTS: [&Endpoint; 6] = [&APP, &BEARER, &AGENT, &SUBAGENT, &SESSION, &OVERRIDE];
+
+/// Every kind of token, in the order of [`ENDPOINTS`].
+pub(crate) const KINDS: [&str; ENDPOINTS.len()] = ["app", "bearer", "agent", "subagent", "session", "override"];

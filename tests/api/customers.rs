@@ -5,10 +5,8 @@ use countersign_actors::inspection::Inspection;
 use countersign_actors::journal::Visit;
 use serde_json::{Value, json};
 
-use crate::chain::{AGENT, Chain, ENDPOINTS, OVERRIDE};
+use crate::chain::{AGENT, Chain, ENDPOINTS, KINDS, OVERRIDE};
 use crate::support::{ADMIN, MINUTE, Service, uuid, with};
-
-const KINDS: [&str; 6] = ["app", "bearer", "agent", "subagent", "session", "override"];
 
 fn overview(service: &Service, customer: &str) -> Value {
     service.get(&format!("/customers/{customer}")).success()

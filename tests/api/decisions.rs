@@ -4,11 +4,7 @@ use countersign_actors::crypto::digest::hmac_sha256_hex;
 use serde_json::{Value, json};
 
 use crate::chain::{Chain, OVERRIDE};
-use crate::support::{ADMIN, Answer, DAY, HOUR, MINUTE, Service, rfc3339, uuid, with, without};
-
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap()
-}
+use crate::support::{ADMIN, Answer, DAY, HOUR, MINUTE, Service, rfc3339, text, uuid, with, without};
 
 /// An override token for an event.
 fn flagged(service: &Service, chain: &Chain, event: &str) -> Value {

@@ -5,16 +5,12 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::chain::{AGENT, APP, Chain, SESSION};
-use crate::support::{DAY, HOUR, MINUTE, Service, rfc3339, uuid, with};
+use crate::support::{DAY, HOUR, MINUTE, Service, rfc3339, text, uuid, with};
 
 fn page(service: &Service, chain: &Chain, after: u64) -> Value {
     service
         .get(&format!("/revocations?customer_id={}&after={after}", chain.customer))
         .success()
-}
-
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::Command;
 use countersign::config::Secret;
 use serde_json::{Value, json};
 
-use crate::chain::{AGENT, Chain, OVERRIDE};
+use crate::chain::{AGENT, Chain, KINDS, OVERRIDE};
 use crate::support::{Answer, JSON, MINUTE, Service, with};
 
 /// Between what happened and what is asked, in seconds: override tokens have expired by then, and sessions have not.
@@ -192,7 +192,7 @@ fn permissions(service: &Service, key: &str) {
 fn questions_about(chain: &Chain) -> Vec<Value> {
     let customer = &chain.customer;
     let mut questions = Vec::new();
-    for kind in ["app", "bearer", "agent", "subagent", "session", "override"] {
+    for kind in KINDS {
         let token = chain.token(kind);
         questions.push(json!({"line": "POST /tokens/introspect", "body": {"token": token}}));
         let action = json!({"token": token, "action": "code:read:file", "resource": "repo:a"});

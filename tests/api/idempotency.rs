@@ -5,11 +5,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::chain::{AGENT, APP, Chain, ENDPOINTS, OVERRIDE};
-use crate::support::{ADMIN, Answer, DAY, HOUR, JSON, Service, uuid, with};
-
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap()
-}
+use crate::support::{ADMIN, Answer, DAY, HOUR, JSON, Service, text, uuid, with};
 
 /// Everything of an answer but the token, whose signature may differ.
 fn shown(answer: &Answer) -> (u16, Value) {

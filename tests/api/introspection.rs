@@ -1,21 +1,15 @@
 //! `/tokens/introspect`, `/tokens/authorize`: what a token is worth now, and what it allows.
 
-use std::sync::Arc;
-
-use countersign_actors::commands::{Access, Command, Decided, Moment};
 use countersign_actors::crypto::keys::SigningKey;
-use countersign_actors::crypto::seal::{MasterKey, Sealer};
-use countersign_actors::crypto::sealed::SealedKey;
-use countersign_actors::id::KeyId;
-use countersign_actors::tenant::{Rejection, State};
 use serde_json::{Value, json};
 
-use crate::access::forged;
-use crate::chain::{AGENT, APP, Chain, ENDPOINTS, OVERRIDE, SESSION, SUBAGENT};
-use crate::support::{ADMIN, Answer, DAY, JSON, MINUTE, Service, decode, uuid, with};
+use crate::chain::{AGENT, Chain, KINDS, OVERRIDE, SESSION, SUBAGENT};
+use crate::support::{ADMIN, Answer, DAY, JSON, MINUTE, Service, decode, forged, text, uuid, with};
+
+mod authorization;
+mod stolen_key;
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
-const KINDS: [&str; 6] = ["app", "bearer", "agent", "subagent", "session", "override"];
 
 /// Asks in both ways, and asserts that the answers are one.
 #[track_caller]
@@ -48,10 +42,6 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
     // They come in no order.
     headers.sort_unstable();
     (answer.status, headers, answer.body.clone())
-}
-
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap()
 }
 
 #[test]
@@ -268,229 +258,6 @@ fn a_request_at_fault_is_refused_before_any_token_is_looked_at() {
         .refused(400, "malformed_json", &[]);
 }
 
-/// Action, resource and level, the step that decides, and its pattern.
-fn decided() -> [(&'static str, Value, Value, &'static str, Value); 9] {
-    [
-        (
-            "code:delete:x",
-            json!("repo:other/secret"),
-            json!(4),
-            "denied_actions",
-            json!("*:delete:*"),
-        ),
-        (
-            "mail:send:x",
-            json!("repo:other/secret"),
-            json!(4),
-            "allowed_actions",
-            json!(null),
-        ),
-        (
-            "code:read:x",
-            json!("repo:org/secret"),
-            json!(4),
-            "denied_resources",
-            json!("*secret*"),
-        ),
-        (
-            "code:read:x",
-            json!("repo:other/x"),
-            json!(4),
-            "allowed_resources",
-            json!(null),
-        ),
-        ("code:read:x", json!(null), json!(0), "allowed_resources", json!(null)),
-        ("code:read:x", json!("repo:org/x"), json!(3), "sensitivity", json!(null)),
-        ("code:read:x", json!("repo:org/x"), json!(2), "allowed", json!("code:*")),
-        (
-            "data:read:x",
-            json!("repo:org/x"),
-            json!(null),
-            "allowed",
-            json!("data:read:*"),
-        ),
-        (
-            "CODE:read:x",
-            json!("repo:org/x"),
-            json!(0),
-            "allowed_actions",
-            json!(null),
-        ),
-    ]
-}
-
-#[test]
-fn authorisation_goes_through_its_steps_in_order_and_names_what_decided() {
-    let service = Service::start();
-    let mut chain = Chain::new(&service);
-    let rbac = json!({
-        "allowed_actions": ["code:*", "data:read:*"],
-        "denied_actions": ["*:delete:*"],
-        "allowed_resources": ["repo:org/*"],
-        "denied_resources": ["*secret*"],
-        "max_sensitivity_level": 2,
-    });
-    chain.agent = service.posted("/tokens/agent", &with(&(AGENT.request)(&chain), "rbac", rbac));
-    chain.subagent = service.posted("/tokens/subagent", &(SUBAGENT.request)(&chain));
-    chain.session = service.posted("/tokens/session", &(SESSION.request)(&chain));
-    let below = with(&(SESSION.request)(&chain), "parent_jti", chain.jti("subagent"));
-    let below = service.posted("/tokens/session", &with(&below, "parent_type", "subagent"));
-    let before = service.events();
-    for (action, resource, level, step, pattern) in decided() {
-        for token in [
-            chain.token("agent"),
-            chain.token("subagent"),
-            chain.token("session"),
-            text(&below, "token"),
-        ] {
-            let body = json!({"token": token, "action": action, "resource": resource, "sensitivity_level": level});
-            let raw = service.post("/tokens/authorize", &body);
-            let answer = raw.success();
-            assert_eq!(raw.member_names(), ["allowed", "step", "reason", "pattern"]);
-            assert_eq!(answer["step"], step, "{body}");
-            assert_eq!(answer["allowed"], step == "allowed");
-            assert_eq!(answer["pattern"], pattern, "{body}");
-            assert!(answer["reason"].is_string());
-        }
-    }
-    for kind in ["app", "bearer", "override"] {
-        let body = json!({"token": chain.token(kind), "action": "code:read:x", "resource": "repo:org/x"});
-        let answer = service.posted("/tokens/authorize", &body);
-        assert_eq!(
-            (&answer["allowed"], &answer["step"]),
-            (&json!(false), &json!("token_type")),
-            "{kind}"
-        );
-        assert_eq!(answer["pattern"], Value::Null);
-    }
-    assert_eq!(service.events(), before, "asking changes nothing and counts nothing");
-    let used = service.get(&format!(
-        "/tokens/{}?customer_id={}",
-        chain.jti("session"),
-        chain.customer
-    ));
-    assert_eq!(used.success()["events_used"], 0);
-}
-
-#[test]
-fn a_session_allows_what_its_parent_does_even_if_that_was_revoked_alone() {
-    let mut service = Service::start();
-    let chain = Chain::new(&service);
-    service.restart();
-    let own = json!({"customer_id": chain.customer});
-    service
-        .delete(&format!("/tokens/{}", chain.jti("agent")), &own)
-        .success();
-    let body = json!({"token": chain.token("session"), "action": "code:read:x", "resource": "repo:org/x"});
-    assert_eq!(
-        service.posted("/tokens/authorize", &body)["step"],
-        "allowed",
-        "its parent was revoked alone"
-    );
-    service.posted(&format!("/revoke/cascade/{}", chain.jti("agent")), &own);
-    assert_eq!(service.posted("/tokens/authorize", &body)["step"], "token");
-}
-
-/// A change to the claims of a token.
-type Change<'a> = Box<dyn Fn(&mut Value) + 'a>;
-
-fn changes(another: &str) -> Vec<(&'static str, Change<'_>)> {
-    vec![
-        (
-            "later exp",
-            Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() + 1)),
-        ),
-        (
-            "earlier exp",
-            Box::new(|claims| claims["exp"] = json!(claims["exp"].as_i64().unwrap() - 1)),
-        ),
-        (
-            "earlier iat",
-            Box::new(|claims| claims["iat"] = json!(claims["iat"].as_i64().unwrap() - 1)),
-        ),
-        ("an unknown jti", Box::new(|claims| claims["jti"] = json!(uuid()))),
-        ("another's jti", Box::new(move |claims| claims["jti"] = json!(another))),
-        ("one claim more", Box::new(|claims| claims["admin"] = json!(true))),
-        ("scopes", Box::new(|claims| claims["scopes"] = json!(["keys:manage"]))),
-        (
-            "another parent",
-            Box::new(|claims| claims["parent_jti"] = json!(uuid())),
-        ),
-        (
-            "wider actions",
-            Box::new(|claims| claims["rbac"] = json!({"allowed_actions": ["*"]})),
-        ),
-        (
-            "more events",
-            Box::new(|claims| claims["max_events"] = json!(1_000_000)),
-        ),
-        ("another event", Box::new(|claims| claims["event_id"] = json!("evt-2"))),
-        ("a depth", Box::new(|claims| claims["depth"] = json!(0))),
-        (
-            "no environment",
-            Box::new(|claims| drop(claims.as_object_mut().unwrap().remove("typ"))),
-        ),
-    ]
-}
-
-/// Takes a sealed key out of the vault, as no command of the service does.
-struct TakeKey(KeyId);
-
-impl Command for TakeKey {
-    type Reply = Option<Arc<SealedKey>>;
-
-    fn access(&self) -> Access {
-        Access::Public
-    }
-
-    fn decide(self, state: &State, _: &Moment<'_>) -> Result<Decided<Self::Reply>, Rejection> {
-        Ok(Decided::answer(state.vault.signing_key(self.0).cloned()))
-    }
-}
-
-#[test]
-fn what_a_stolen_key_signs_is_worth_nothing_unless_it_is_what_was_recorded() {
-    let service = Service::start();
-    let chain = Chain::new(&service);
-    let master = std::fs::read(service.data_dir().join("master.key")).unwrap();
-    let sealer = Sealer::new(&MasterKey::from_content(&master).unwrap());
-    let kid = KeyId::parse(chain.key_id()).unwrap();
-    let sealed = service.ask(&chain.customer, TakeKey(kid)).unwrap();
-    let stolen = sealed.open(&sealer).unwrap();
-    for kind in KINDS {
-        let token = chain.token(kind);
-        let same = forged(token, |_, _| {}, Some(stolen));
-        assert!(
-            service.is_active(&same),
-            "{kind}: the record's own claims are its claims"
-        );
-        let other = if kind == "app" { "bearer" } else { "app" };
-        for (what, change) in changes(chain.jti(other)) {
-            let wider = forged(token, |_, claims| change(claims), Some(stolen));
-            assert!(!service.is_active(&wider), "{kind}: {what}");
-            let body = json!({"token": wider, "action": "code:read:x"});
-            assert_eq!(
-                service.posted("/tokens/authorize", &body)["step"],
-                "token",
-                "{kind}: {what}"
-            );
-            let answer = service.post_as(&wider, "/tokens/introspect", &json!({"token": token}));
-            answer.refused(401, "unauthenticated", &[]);
-        }
-    }
-    // A retired key signs nothing that another key has signed.
-    let rotation = json!({"customer_id": chain.customer, "immediate": true});
-    service.posted(&format!("/keys/{}/rotate", chain.key_id()), &rotation);
-    let newer = service.posted("/tokens/app", &(APP.request)(&chain));
-    let again = forged(
-        text(&newer, "token"),
-        |header, _| header["kid"] = json!(chain.key_id()),
-        Some(stolen),
-    );
-    assert!(service.is_active(text(&newer, "token")));
-    assert!(!service.is_active(&again), "the kid is not the one recorded for it");
-}
-
 #[test]
 fn an_inactive_token_stays_inactive_however_often_it_is_asked_about() {
     let service = Service::start();
@@ -509,5 +276,4 @@ fn an_inactive_token_stays_inactive_however_often_it_is_asked_about() {
         }
         service.advance(DAY);
     }
-    assert_eq!(ENDPOINTS.len(), KINDS.len());
 }

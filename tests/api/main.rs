@@ -42,4 +42,6 @@ mod documented;
 mod metrics_page;
 #[path = "../common/program.rs"]
 mod program;
+#[path = "../common/service.rs"]
+mod service;
 mod support;

@@ -5,17 +5,13 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::chain::{Chain, SESSION, SUBAGENT};
-use crate::support::{Answer, HOUR, JSON, Service, uuid, with};
+use crate::support::{Answer, HOUR, JSON, Service, text, uuid, with};
 
 fn session(service: &Service, chain: &Chain, max_events: u32) -> Value {
     service.posted(
         "/tokens/session",
         &with(&(SESSION.request)(chain), "max_events", max_events),
     )
-}
-
-fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
-    answer[name].as_str().unwrap()
 }
 
 fn count(service: &Service, chain: &Chain, session: &Value, count: u32) -> Answer {

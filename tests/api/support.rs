@@ -1,29 +1,20 @@
-//! A running service, its restart, and short forms of what tests ask of it.
+//! Short forms of what tests ask of a running service.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::config::Config;
-use countersign::server::Server;
-use countersign::service::{application, start_engine};
-use countersign_actors::clock::{Clock, ManualClock, UnixMillis};
+use countersign_actors::clock::Clock;
 use countersign_actors::commands::Command;
-use countersign_actors::engine::Engine;
+use countersign_actors::crypto::keys::SigningKey;
 use countersign_actors::id::CustomerId;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tempfile::TempDir;
 
 pub(crate) use crate::client::{Answer, Client};
+pub(crate) use crate::service::Service;
 
-/// 2026-03-01T00:00:00Z: where every test's clock starts.
-pub(crate) const START: UnixMillis = UnixMillis::new(1_772_323_200_000);
 pub(crate) const MINUTE: i64 = 60;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
 pub(crate) const DAY: i64 = 24 * HOUR;
@@ -31,75 +22,15 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// What every service with a credential has.
 pub(crate) const ADMIN: &str = "an-admin-credential-of-some-forty-characters";
 
-/// A service on a free port and a directory of its own. It stops with the test.
-pub(crate) struct Service {
-    config: Config,
-    clock: Arc<ManualClock>,
-    _data: TempDir,
-    running: Option<Running>,
-}
-
-struct Running {
-    address: SocketAddr,
-    handle: ServerHandle,
-    engine: Engine,
-    thread: JoinHandle<()>,
-}
-
 impl Service {
-    /// In open mode, with the defaults.
-    pub(crate) fn start() -> Self {
-        Self::with(|_| {})
-    }
-
     /// With [`ADMIN`] as its admin credential.
     pub(crate) fn credentialed() -> Self {
         Self::with(|config| config.secrets.admin_token = Some(countersign::config::Secret::new(ADMIN.into())))
     }
 
-    /// With changed settings.
-    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.server.port = 0;
-        config.server.workers = 2;
-        config.engine.shards = 2;
-        config.storage.data_dir = data.path().join("data");
-        config.storage.disk_free_min_mib = 0;
-        change(&mut config);
-        let clock = Arc::new(ManualClock::at(START));
-        let running = Some(Running::start(&config, &clock));
-        Self {
-            config,
-            clock,
-            _data: data,
-            running,
-        }
-    }
-
-    /// Stops the service as a signal does, and starts another on the same directory at the same time of day.
-    pub(crate) fn restart(&mut self) {
-        self.stop();
-        self.running = Some(Running::start(&self.config, &self.clock));
-    }
-
     /// Changes settings for the next start.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Config)) {
         change(&mut self.config);
-    }
-
-    pub(crate) fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            drop(running.handle.stop(true));
-            drop(running.engine);
-            if running.thread.join().is_err() && !thread::panicking() {
-                panic!("the service ended in a panic");
-            }
-        }
-    }
-
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.clock.advance_seconds(seconds);
     }
 
     /// Sets the wall clock forward, while no time passes.
@@ -220,45 +151,6 @@ impl Service {
     pub(crate) fn posted(&self, path: &str, body: &Value) -> Value {
         self.post(path, body).success()
     }
-
-    fn running(&self) -> &Running {
-        self.running.as_ref().unwrap()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Running {
-    fn start(config: &Config, clock: &Arc<ManualClock>) -> Self {
-        let (config, clock) = (config.clone(), Arc::clone(clock));
-        let (started, serving) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async move {
-                let fail = |reason: String| panic!("the journal failed: {reason}");
-                let engine = start_engine(&config, clock, fail).unwrap();
-                let server = Server::bind(&config, application(&config, engine.clone())).unwrap();
-                let handle = server.handle();
-                let announced = engine.clone();
-                let announce = move |addresses: &[SocketAddr]| {
-                    started.send((addresses[0], handle, announced)).unwrap();
-                    Ok(())
-                };
-                server.run_until_stopped(announce).await.unwrap();
-                assert!(engine.shutdown(Duration::from_secs(30)).await, "all is answered");
-            });
-        });
-        let (address, handle, engine) = serving.recv().unwrap();
-        Self {
-            address,
-            handle,
-            engine,
-            thread,
-        }
-    }
 }
 
 pub(crate) const JSON: &str = "Content-Type: application/json";
@@ -344,9 +236,32 @@ pub(crate) fn decode(token: &str) -> (Value, String) {
     (serde_json::from_str(&part(0)).unwrap(), part(1))
 }
 
+/// The token with another header, claims or signature.
+pub(crate) fn forged(token: &str, change: impl FnOnce(&mut Value, &mut Value), sign: Option<&SigningKey>) -> String {
+    let at = token.find("eyJ").unwrap();
+    let (prefix, compact) = token.split_at(at);
+    let parts: Vec<&str> = compact.split('.').collect();
+    let read = |part: &str| serde_json::from_slice::<Value>(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
+    let (mut header, mut claims) = (read(parts[0]), read(parts[1]));
+    change(&mut header, &mut claims);
+    let write = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let input = format!("{}.{}", write(&header), write(&claims));
+    let signature = match sign {
+        Some(key) => URL_SAFE_NO_PAD.encode(key.sign(input.as_bytes()).unwrap()),
+        None => parts[2].to_owned(),
+    };
+    format!("{prefix}{input}.{signature}")
+}
+
 /// `2026-03-02T00:00:00Z` for a count of seconds.
 pub(crate) fn rfc3339(seconds: i64) -> String {
     countersign_actors::clock::UnixSeconds::new(seconds).to_rfc3339()
+}
+
+/// A member of an answer that has to be text.
+#[track_caller]
+pub(crate) fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
+    answer[name].as_str().unwrap()
 }
 
 /// The object without a member.

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cut_off;
 mod damaged;
 #[path = "../common/program.rs"]
 mod program;
@@ -13,3 +14,4 @@ mod refused;
 mod rekeyed;
 mod restored;
 mod support;
+mod taking;

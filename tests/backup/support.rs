@@ -161,3 +161,18 @@ pub(crate) fn flagged(service: &Service, customer: &str, event: &str) -> Value {
     let body = json!({"customer_id": customer, "event_id": event, "ttl_minutes": 60});
     service.ok("/tokens/override", &body)
 }
+
+/// Agents with policies as large as may be, in batches of a hundred: half a mebibyte of a backup each.
+pub(crate) fn mint_large(service: &Service, customer: &str, bearer: &Value, batches: usize) {
+    let patterns: Vec<String> = (0..60)
+        .map(|at| format!("action-{at:03}:{}:*", "x".repeat(40)))
+        .collect();
+    let rbac = json!({"allowed_actions": patterns});
+    let agent = json!({"type": "agent", "bearer_jti": bearer["jti"], "agent_id": "agent", "rbac": rbac});
+    let body = json!({"customer_id": customer, "requests": vec![agent; 100]});
+    for _ in 0..batches {
+        let answer = service.ok("/tokens/batch", &body);
+        let results = answer["results"].as_array().unwrap();
+        assert!(results.iter().all(|result| result["status"] == 200), "{answer}");
+    }
+}

@@ -63,8 +63,6 @@ fn every_flag_reaches_the_token() {
             "2",
             "--max-risk-score",
             "0.5",
-            "--ttl-hours",
-            "2",
             "--agent-name",
             "A name",
         ];
@@ -72,13 +70,28 @@ fn every_flag_reaches_the_token() {
     };
     let agent = policy(
         "agent",
-        &["--bearer-jti", text(&bearer, "jti"), "--agent-id", "reviewer"],
+        &[
+            "--bearer-jti",
+            text(&bearer, "jti"),
+            "--agent-id",
+            "reviewer",
+            "--ttl-hours",
+            "3",
+        ],
     );
     let subagent = policy(
         "subagent",
-        &["--parent-agent-jti", text(&agent, "jti"), "--agent-id", "reader"],
+        &[
+            "--parent-agent-jti",
+            text(&agent, "jti"),
+            "--agent-id",
+            "reader",
+            "--ttl-hours",
+            "2",
+        ],
     );
-    for (minted, agent_id) in [(&agent, "reviewer"), (&subagent, "reader")] {
+    // The parent lives longer, so that a second between the two cuts nothing short.
+    for (minted, agent_id, hours) in [(&agent, "reviewer", 3), (&subagent, "reader", 2)] {
         assert_eq!(minted["claims"]["agent_id"], agent_id);
         let rbac = &minted["claims"]["rbac"];
         assert_eq!(rbac["allowed_actions"], json!(["data:*", "code:read"]));
@@ -87,7 +100,7 @@ fn every_flag_reaches_the_token() {
         assert_eq!(rbac["denied_resources"], json!(["repo:secret"]));
         assert_eq!(rbac["max_sensitivity_level"], 2);
         assert_eq!(rbac["max_risk_score"], 0.5);
-        assert_eq!(lifetime(minted), 2 * 3_600);
+        assert_eq!(lifetime(minted), hours * 3_600);
         let found = service
             .run(&["lineage", text(minted, "jti"), "--customer", CUSTOMER, "--json"])
             .done();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -151,4 +152,33 @@ fn memory_stays_bounded_under_ten_thousand_connections() {
     drop(connections);
     let mut client = Client::open(address).unwrap();
     assert_eq!(customer.mint_agent(&mut client).status, 200, "and after it");
+}
+
+#[test]
+fn connections_beyond_the_limit_wait_until_another_ends() {
+    const LIMIT: usize = 4;
+    /// Long enough for an answer, were one to come.
+    const UNANSWERED: Duration = Duration::from_millis(500);
+    let directory = tempfile::tempdir().unwrap();
+    let limit = LIMIT.to_string();
+    let settings = [
+        ("AUTH_SERVER_WORKERS", "2"),
+        ("AUTH_SERVER_CONNECTIONS_MAX", &limit),
+        ("AUTH_SERVER_IDLE_TIMEOUT_SECONDS", "3600"),
+    ];
+    let program = start(&directory.path().join("data"), &settings);
+    let ask = |client: &mut Client| client.exchange("GET /health", &[], "").map(|answer| answer.status);
+    let mut served: Vec<Client> = (0..LIMIT).map(|_| Client::open(program.address).unwrap()).collect();
+    for client in &mut served {
+        assert_eq!(ask(client).unwrap(), 200);
+    }
+    // The system takes the connection; the program does not.
+    let mut waiting = Client::open(program.address).unwrap();
+    waiting.stream.set_read_timeout(Some(UNANSWERED)).unwrap();
+    assert!(ask(&mut waiting).is_err(), "one too many is served");
+    // Its neighbours do not feel it.
+    assert_eq!(ask(&mut served[0]).unwrap(), 200);
+    served.pop();
+    waiting.stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(waiting.read_head().unwrap().status, 200, "it was only put off");
 }

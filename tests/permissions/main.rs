@@ -16,4 +16,6 @@ mod keys;
 mod overrides;
 mod roles;
 mod seed;
+#[path = "../common/service.rs"]
+mod service;
 mod support;

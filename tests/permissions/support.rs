@@ -1,92 +1,22 @@
-//! A running service, a customer's keys, and short forms of what tests ask with them.
+//! A customer's keys at a running service, and short forms of what tests ask with them.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use countersign::config::Config;
-use countersign::server::Server;
-use countersign::service::{application, start_engine};
-use countersign_actors::clock::{Clock, ManualClock, UnixMillis};
-use countersign_actors::engine::Engine;
+use countersign_actors::clock::Clock;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// 2026-03-01T00:00:00Z: where every test's clock starts.
-pub(crate) const START: UnixMillis = UnixMillis::new(1_772_323_200_000);
+pub(crate) use crate::service::Service;
+
 pub(crate) const DAY: i64 = 86_400;
 
-/// A service on a free port and a directory of its own. It stops with the test.
-pub(crate) struct Service {
-    config: Config,
-    clock: Arc<ManualClock>,
-    running: Option<Running>,
-    _data: TempDir,
-}
-
-struct Running {
-    address: SocketAddr,
-    handle: ServerHandle,
-    engine: Engine,
-    thread: JoinHandle<()>,
-}
-
 impl Service {
-    /// In open mode, with the defaults.
-    pub(crate) fn start() -> Self {
-        Self::with(|_| {})
-    }
-
-    /// With changed settings.
-    pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.server.port = 0;
-        config.server.workers = 2;
-        config.engine.shards = 2;
-        config.storage.data_dir = data.path().join("data");
-        config.storage.disk_free_min_mib = 0;
-        config.permissions.management_per_hour = 1_000_000;
-        change(&mut config);
-        let clock = Arc::new(ManualClock::at(START));
-        let running = Some(Running::start(&config, &clock));
-        Self {
-            config,
-            clock,
-            running,
-            _data: data,
-        }
-    }
-
-    /// Stops the service as a signal does, and starts another on the same directory at the same time of day.
-    pub(crate) fn restart(&mut self) {
-        self.stop();
-        self.running = Some(Running::start(&self.config, &self.clock));
-    }
-
-    fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            drop(running.handle.stop(true));
-            drop(running.engine);
-            if running.thread.join().is_err() && !thread::panicking() {
-                panic!("the service ended in a panic");
-            }
-        }
-    }
-
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.clock.advance_seconds(seconds);
-    }
-
     /// The clock's time, so many seconds later, as the family writes it.
     pub(crate) fn time(&self, seconds: i64) -> String {
         self.clock.now().plus_seconds(seconds).to_rfc3339()
     }
 
     pub(crate) fn base(&self) -> String {
-        format!("http://{}", self.running.as_ref().unwrap().address)
+        format!("http://{}", self.running().address)
     }
 
     pub(crate) fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
@@ -118,41 +48,6 @@ impl Service {
         Key {
             service: self,
             text: text.to_owned(),
-        }
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-impl Running {
-    fn start(config: &Config, clock: &Arc<ManualClock>) -> Self {
-        let (config, clock) = (config.clone(), Arc::clone(clock));
-        let (started, serving) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            actix_web::rt::System::new().block_on(async move {
-                let fail = |reason: String| panic!("the journal failed: {reason}");
-                let engine = start_engine(&config, clock, fail).unwrap();
-                let server = Server::bind(&config, application(&config, engine.clone())).unwrap();
-                let handle = server.handle();
-                let announced = engine.clone();
-                let announce = move |addresses: &[SocketAddr]| {
-                    started.send((addresses[0], handle, announced)).unwrap();
-                    Ok(())
-                };
-                server.run_until_stopped(announce).await.unwrap();
-                assert!(engine.shutdown(Duration::from_secs(30)).await, "all is answered");
-            });
-        });
-        let (address, handle, engine) = serving.recv().unwrap();
-        Self {
-            address,
-            handle,
-            engine,
-            thread,
         }
     }
 }

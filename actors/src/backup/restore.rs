@@ -122,24 +122,18 @@ pub fn restore(
     let mut checking = Checking::default();
     let (header, counts) = load(&mut *backup, &mut checking)?;
     backup.seek(SeekFrom::Start(0)).map_err(FormatError::Io)?;
+    let checked = Checked {
+        whole: checking.whole,
+        header,
+        counts,
+    };
     let data_dir = DataDir::lock_for_restore(data_dir)?;
     let path = data_dir.path().to_owned();
-    let written = write(
-        data_dir,
-        master_key,
-        backup,
-        &checking.whole,
-        header.taken_at,
-        clock.now(),
-    );
-    match written {
-        Ok(report) if report.counts == counts && report.header == header => Ok(report),
-        outcome => {
-            // Whatever failed: the directory becomes what it was.
-            DataDir::clear_unfinished_restore(&path)?;
-            outcome.and(Err(FormatError::Changed.into()))
-        }
-    }
+    write(data_dir, master_key, backup, checked, clock.now()).or_else(|error| {
+        // Whatever failed: the directory becomes what it was.
+        DataDir::clear_unfinished_restore(&path)?;
+        Err(error)
+    })
 }
 
 /// Reads a whole backup and checks all of it, as a restoration does before it writes anything.
@@ -150,12 +144,18 @@ pub fn check(backup: &mut impl Read) -> Result<(Header, Counts), RestoreError> {
     load(backup, &mut Checking::default())
 }
 
+/// What the first pass has found.
+struct Checked {
+    whole: HashSet<u64>,
+    header: Header,
+    counts: Counts,
+}
+
 fn write(
     data_dir: DataDir,
     master_key: Option<MasterKey>,
     backup: &mut impl Read,
-    whole: &HashSet<u64>,
-    taken_at: UnixMillis,
+    checked: Checked,
     now: UnixMillis,
 ) -> Result<Report, RestoreError> {
     let Unsealing { sealer, generated } = data_dir.unseal(master_key)?;
@@ -164,14 +164,18 @@ fn write(
     let mut restoring = Restoring {
         writer: journal.writer(),
         sealer,
-        whole,
-        taken_at,
+        whole: &checked.whole,
+        taken_at: checked.header.taken_at,
         now,
         secret_lost: false,
         customers: Vec::new(),
         total: Tally::default(),
     };
     let (header, counts) = load(backup, &mut restoring)?;
+    // Before the mark goes: what was not checked must never be opened.
+    if header != checked.header || counts != checked.counts {
+        return Err(FormatError::Changed.into());
+    }
     restoring.writer.commit()?;
     // The store is still locked: whoever opens it next finds all of it.
     DataDir::end_restore(&path)?;

@@ -1,6 +1,6 @@
 //! What a backup holds, and what is refused when it is read.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use super::format::{Frame, FrameReader, FrameWriter};
@@ -123,19 +123,26 @@ fn a_customer_that_was_abandoned_does_not_count() {
     };
     journal.events(customer(1), visit).unwrap();
     assert_eq!(names.len(), 2);
+    let rows = journal.rows(customer(1), Space::Row, None).unwrap();
+    assert!(rows.is_empty(), "what was abandoned is not written: {rows:?}");
     assert!(names[1].contains("customer_restored"), "{names:?}");
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_is_written() {
     let one = counts(1, 0, 1);
-    let cases: [(&str, Vec<Frame>, Counts); 9] = [
+    let cases: [(&str, Vec<Frame>, Counts); 10] = [
         ("missing field", vec![begin(1, 1), record(1, "{}"), END], one),
         ("does not fit", vec![begin(1, 1), record(1, OF_NO_TOKEN), END], one),
         (
             "are missing",
             vec![begin(1, 2), record(1, &suspended(1)), END],
             counts(1, 0, 2),
+        ),
+        (
+            "are missing",
+            vec![begin(1, 0), Frame::CustomerEnd { rows: 1 }],
+            counts(1, 1, 0),
         ),
         (
             "2 is next",
@@ -201,6 +208,62 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
             pair[0]
         );
     }
+}
+
+/// The checksums of the frames are no proof: whoever changes one can make them anew, frame by frame.
+#[test]
+fn an_end_with_the_digest_of_something_else_is_refused() {
+    let mut bytes = Vec::new();
+    let mut writer = FrameWriter::begin(&mut bytes, header()).unwrap();
+    for frame in [
+        begin(1, 1),
+        record(1, &suspended(1)),
+        END,
+        Frame::End(counts(1, 0, 1), [7; 32]),
+    ] {
+        writer.frame(&frame).unwrap();
+    }
+    let told = refused(&bytes);
+    assert!(told.contains("digest"), "{told}");
+}
+
+/// A backup that is another one when it is read for the second time.
+struct Changing {
+    now: Cursor<Vec<u8>>,
+    then: Vec<u8>,
+}
+
+impl Read for Changing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.now.read(buffer)
+    }
+}
+
+impl Seek for Changing {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.now = Cursor::new(std::mem::take(&mut self.then));
+        self.now.seek(to)
+    }
+}
+
+#[test]
+fn a_backup_that_changes_while_it_is_restored_leaves_nothing_behind() {
+    let one = [begin(1, 1), record(1, &suspended(1)), END];
+    let two = [&one[..], &[begin(2, 1), record(1, &suspended(1)), END]].concat();
+    let (one, two) = (of_frames(&one, counts(1, 0, 1)), of_frames(&two, counts(2, 0, 2)));
+    let place = tempfile::tempdir().unwrap();
+    let cut = two[..two.len() / 2].to_vec();
+    for (first, then) in [(&one, two.clone()), (&two, one.clone()), (&two, cut)] {
+        let mut backup = Changing {
+            now: Cursor::new(first.clone()),
+            then,
+        };
+        let error = restore(place.path(), None, &mut backup, &SystemClock).unwrap_err();
+        assert!(matches!(error, RestoreError::Backup(_)), "{error}");
+        let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    restore(place.path(), None, &mut Cursor::new(two), &SystemClock).unwrap();
 }
 
 fn audit_row(writer: &mut OfflineWriter, sequence: u64, action: &str) {

@@ -182,10 +182,12 @@ impl Export {
 
     fn check_unchanged(&self) -> Result<(), ExportError> {
         let tenant = self.tenant;
+        // Asked first: an erasure that ends only after the read below is neither told by what that finds nor going on behind it.
+        let is_erasing = self.source.is_erasing(tenant)?;
         let (erasure, folded) = self
             .source
             .read(|store| Ok((reading::erasure(store, tenant)?, reading::folded(store, tenant)?)))?;
-        if erasure != self.erasure || self.source.is_erasing(tenant)? {
+        if is_erasing || erasure != self.erasure {
             return Err(ExportError::Erased);
         }
         match folded {

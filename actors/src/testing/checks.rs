@@ -19,6 +19,19 @@ use crate::tenant::State;
 use crate::tenant::audit::AuditEntry;
 use crate::token::{Decision, Environment, Scope, jwt};
 
+/// The scopes of the contract.
+pub const SCOPES: &[&str] = &[
+    "keys:manage",
+    "tokens:mint",
+    "tokens:revoke",
+    "tokens:read",
+    "overrides:decide",
+    "permissions:manage",
+    "permissions:check",
+    "permissions:audit",
+    "*",
+];
+
 /// Presented tokens: whatever is accepted has one spelling, says of itself what was read from it, and is signed by nobody known.
 pub fn token(input: &[u8], stranger: &PublicKey) {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -230,18 +243,7 @@ fn words(text: &str) {
         Environment::parse(text).is_some(),
         ["development", "staging", "production"].contains(&text)
     );
-    let scopes = [
-        "keys:manage",
-        "tokens:mint",
-        "tokens:revoke",
-        "tokens:read",
-        "overrides:decide",
-        "permissions:manage",
-        "permissions:check",
-        "permissions:audit",
-        "*",
-    ];
-    assert_eq!(Scope::parse(text).is_some(), scopes.contains(&text));
+    assert_eq!(Scope::parse(text).is_some(), SCOPES.contains(&text));
 }
 
 /// Records: what is written is read back, no bit of it can change unnoticed, and of arbitrary bytes none make a record.

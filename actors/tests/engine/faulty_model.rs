@@ -14,10 +14,9 @@ use countersign_actors::journal::{Fault, FaultyStore, Operation, ReadError, Stop
 use countersign_actors::tenant::Rejection;
 use countersign_actors::tenant::tokens::Details;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 
-use crate::support::{START, agent, agent_command, call, customer_with_bearer, start};
+use crate::support::{START, agent, agent_command, call, customer_with_bearer, histories, start};
 
 const TENANTS: usize = 3;
 const AGENT_SECONDS: i64 = 24 * 3_600;
@@ -518,31 +517,13 @@ async fn settled(engine: &Engine, customer: CustomerId, mut token: Token) -> Opt
 
 #[test]
 fn whatever_fails_and_whenever_the_process_dies_what_was_acknowledged_stays() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let cases = std::env::var("COUNTERSIGN_MODEL_CASES")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let config = Config {
-        cases: cases.unwrap_or(64),
-        failure_persistence: None,
-        max_shrink_iters: 100,
-        ..Config::default()
-    };
-    TestRunner::new(config)
-        .run(&prop::collection::vec(step(), 1..80), |steps| {
-            runtime.block_on(async {
-                let mut run = Run::new().await;
-                for step in steps {
-                    run.take(step).await;
-                }
-                run.end().await;
-            });
-            Ok(())
-        })
-        .unwrap_or_else(|error| panic!("{error}"));
+    histories(64, 1..80, 100, step(), async |steps| {
+        let mut run = Run::new().await;
+        for step in steps {
+            run.take(step).await;
+        }
+        run.end().await;
+    });
 }
 
 #[tokio::test]

@@ -17,10 +17,9 @@ use countersign_actors::tenant::revocations::{Revocation, Target};
 use countersign_actors::token::jwt;
 use countersign_actors::token::{Decision, DecisionSet, Environment, Scope, TokenKind};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
 
-use crate::support::{Fixture, call, customer};
+use crate::support::{Fixture, call, customer, histories};
 
 const AGENTS: [&str; 3] = ["a", "b", "c"];
 const EVENTS: [&str; 3] = ["e", "f", "g"];
@@ -713,23 +712,5 @@ async fn history(steps: Vec<Step>) {
 
 #[test]
 fn whatever_happens_the_engine_its_model_and_a_follower_of_the_feed_agree() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let cases = std::env::var("COUNTERSIGN_MODEL_CASES")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    let config = Config {
-        cases: cases.unwrap_or(48),
-        failure_persistence: None,
-        max_shrink_iters: 200,
-        ..Config::default()
-    };
-    TestRunner::new(config)
-        .run(&prop::collection::vec(step(), 1..100), |steps| {
-            runtime.block_on(history(steps));
-            Ok(())
-        })
-        .unwrap_or_else(|error| panic!("{error}"));
+    histories(48, 1..100, 200, step(), history);
 }

@@ -1,5 +1,6 @@
 //! An engine in a directory of its own, and short forms of what tests do with it.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use countersign_actors::id::{AgentId, CustomerId, Jti, Name};
 use countersign_actors::rbac::PolicyRequest;
 use countersign_actors::token::hash::token_hash;
 use countersign_actors::token::{Environment, Scope, TokenHashDigest};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use tempfile::TempDir;
 
 /// 2026-03-01T00:00:00Z.
@@ -121,4 +124,31 @@ pub(crate) async fn customer_with_bearer(engine: &Engine) -> (CustomerId, Jti) {
     let app = app(engine, customer).await.expect("an app token");
     let bearer = bearer(engine, customer, &app).await.expect("a bearer token");
     (customer, bearer.grant.jti())
+}
+
+/// Lets `history` live through random steps, `cases` times or as often as `COUNTERSIGN_MODEL_CASES` says.
+pub(crate) fn histories<S: Strategy>(
+    cases: u32,
+    steps: Range<usize>,
+    shrinks: u32,
+    step: S,
+    history: impl AsyncFn(Vec<S::Value>),
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let wanted = std::env::var("COUNTERSIGN_MODEL_CASES").ok();
+    let config = Config {
+        cases: wanted.and_then(|text| text.parse().ok()).unwrap_or(cases),
+        failure_persistence: None,
+        max_shrink_iters: shrinks,
+        ..Config::default()
+    };
+    TestRunner::new(config)
+        .run(&prop::collection::vec(step, steps), |steps| {
+            runtime.block_on(history(steps));
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
 }

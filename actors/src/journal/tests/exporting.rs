@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
+use crate::limits::SIDE_CHANGES_MAX;
 
 /// What a tenant had come to: the events that its rows tell of, and those in records behind them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -147,6 +148,29 @@ fn a_tenant_that_is_erased_meanwhile_is_not_kept_even_if_it_comes_back() {
     with_five_events(&setup);
     assert_eq!(read(&mut export), Err(ExportError::Erased));
     assert!(setup.journal.export(customer(2)).unwrap().is_none(), "nobody knows it");
+}
+
+#[test]
+fn a_tenant_that_is_just_being_erased_is_not_kept_without_what_is_gone_already() {
+    const ROWS: u16 = 20_000;
+    let setup = Setup::new();
+    let (lease, _) = recover(&setup.journal, customer(1));
+    let rows: Vec<[u8; 2]> = (0..ROWS).map(u16::to_be_bytes).collect();
+    for some in rows.chunks(SIDE_CHANGES_MAX) {
+        let side = some.iter().map(|key| put(Space::Row, key, &[0; 8])).collect();
+        let written = append_side(&setup.journal, &lease, 1, side, None);
+        assert_eq!(written.recv().unwrap(), Ok(()));
+    }
+    let whole = setup.store.contents().len();
+    let mut export = setup.journal.export(customer(1)).unwrap().unwrap();
+    let (done, erased) = completion();
+    setup.journal.erase(customer(1), Vec::new(), done);
+    // The marker came; then the rows go, a thousand at a time.
+    while setup.store.contents().len() >= whole {
+        std::thread::yield_now();
+    }
+    assert_eq!(read(&mut export), Err(ExportError::Erased));
+    assert_eq!(erased.recv().unwrap(), Ok(()));
 }
 
 #[test]

@@ -220,6 +220,19 @@ fn a_store_that_failed_is_not_sealed() {
 }
 
 #[test]
+fn a_store_that_lost_its_end_while_it_was_open_is_not_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path());
+    let store = SledStore::open(lock(dir.path())).unwrap();
+    // Groups that were durable, and of which it knows nothing any more.
+    store.note(99);
+    drop(store);
+    assert!(!dir.path().join("store/seal").exists());
+    let told = refusal(dir.path());
+    assert!(told.contains("99"), "{told}");
+}
+
+#[test]
 fn a_store_whose_making_was_cut_short_is_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let unfinished = dir.path().join("store.new");
