@@ -88,3 +88,53 @@ impl Serving {
         self.draining.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn well() -> Health {
+        Health {
+            journal_failed: None,
+            storage_low: false,
+            clock_jumped: false,
+            draining: false,
+            shard_lost: false,
+            in_flight: 0,
+            refused_of_tenant: 0,
+            refused_of_process: 0,
+        }
+    }
+
+    /// The reasons that hold, and whether they are red.
+    fn holding(serving: &Serving, health: &Health) -> Vec<(&'static str, bool)> {
+        let conditions = serving.conditions(health).into_iter();
+        let holding = conditions.filter(|condition| condition.holds);
+        holding.map(|condition| (condition.reason, condition.is_red)).collect()
+    }
+
+    #[test]
+    fn each_reason_holds_for_its_own_cause_and_some_are_red() {
+        let serving = Serving::new(&Config::default()).unwrap();
+        assert!(holding(&serving, &well()).is_empty());
+        for (reason, is_red) in [
+            ("journal_failed", true),
+            ("shard_lost", true),
+            ("draining", true),
+            ("storage_low", false),
+            ("clock_jumped", false),
+        ] {
+            let health = Health {
+                journal_failed: (reason == "journal_failed").then(|| "a fault".to_owned()),
+                shard_lost: reason == "shard_lost",
+                draining: reason == "draining",
+                storage_low: reason == "storage_low",
+                clock_jumped: reason == "clock_jumped",
+                ..well()
+            };
+            assert_eq!(holding(&serving, &health), [(reason, is_red)]);
+        }
+        serving.drain();
+        assert_eq!(holding(&serving, &well()), [("draining", true)], "before the engine is");
+    }
+}

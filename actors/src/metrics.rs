@@ -329,12 +329,55 @@ mod tests {
 
     #[test]
     fn every_kind_and_outcome_has_a_place_of_its_own() {
+        use crate::error::Overload;
+        use crate::tenant::Rejection;
+
         let counters = Counters::default();
+        let failures = [
+            ("rejected", Failure::Rejected(Rejection::NoActiveKey)),
+            ("overloaded", Failure::Overloaded(Overload::Tenant)),
+            ("interrupted", Failure::Interrupted),
+            ("indeterminate", Failure::Indeterminate),
+            ("unreadable", Failure::Unreadable),
+            ("unsigned", Failure::Crypto),
+        ];
+        let outcomes: Vec<_> = [("granted", Ok(()))]
+            .into_iter()
+            .chain(failures.map(|(word, failure)| (word, Err(failure))))
+            .collect();
+        assert_eq!(outcomes.len(), MintOutcome::ALL.len());
+        let mut times = 0;
         for kind in TokenKind::ALL {
-            counters.minted(*kind, &Err::<(), _>(Failure::Crypto));
+            for (word, result) in &outcomes {
+                times += 1;
+                (0..times).for_each(|_| counters.minted(*kind, result));
+                let outcome = MintOutcome::of(result);
+                assert_eq!(outcome.as_str(), *word);
+                let counted = counters.mints.get(*kind).expect("a kind");
+                assert_eq!(read(&counted[outcome as usize]), times, "{kind:?} {word}");
+            }
         }
-        let known = counters.mints.iter();
-        let unsigned = known.map(|(_, outcomes)| read(&outcomes[MintOutcome::Unsigned as usize]));
-        assert_eq!(unsigned.collect::<Vec<_>>(), [1; 6]);
+    }
+
+    #[test]
+    fn every_target_of_a_revocation_is_counted_as_one_kind() {
+        use crate::clock::UnixSeconds;
+        use crate::id::{AgentId, Jti, KeyId};
+
+        let issued_before = UnixSeconds::new(0);
+        let token = |cascade| {
+            let jti = Jti::new(uuid::Uuid::nil());
+            Target::Token { jti, cascade }
+        };
+        for (target, word) in [
+            (token(false), "token"),
+            (token(true), "cascade"),
+            (Target::Agent(AgentId::parse("reviewer").expect("an id")), "agent"),
+            (Target::IssuedBefore(issued_before), "issued_before"),
+            (Target::Restoration { issued_before }, "issued_before"),
+            (Target::Key(KeyId::new(uuid::Uuid::nil())), "key"),
+        ] {
+            assert_eq!(RevocationKind::of(&target).as_str(), word, "{target:?}");
+        }
     }
 }

@@ -387,3 +387,141 @@ fn in_units(counted: &HistogramSnapshot, per_unit: f64) -> (f64, Vec<(f64, u64)>
         bounds.zip(counted.counts.iter().copied()).collect(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix_web::http::{Method, StatusCode};
+    use countersign_actors::clock::UnixSeconds;
+    use countersign_actors::metrics::{GROUP_BOUNDS, Histogram, MICROS_BOUNDS, MintOutcome, RevocationKind};
+    use countersign_actors::token::TokenKind;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn one(bounds: &'static [u64], value: u64) -> HistogramSnapshot {
+        let histogram = Histogram::new(bounds);
+        histogram.record(value);
+        histogram.snapshot()
+    }
+
+    /// An engine's numbers, each another one.
+    fn numbers() -> Metrics {
+        Metrics {
+            mints: vec![(TokenKind::Agent, MintOutcome::Unsigned, 2)],
+            tokens_in_memory: vec![(TokenKind::Bearer, 3)],
+            customers_in_memory: 5,
+            revocations: vec![(RevocationKind::Key, 7)],
+            faults: 11,
+            activation_micros: one(MICROS_BOUNDS, 300),
+            signatures_remembered: 13,
+            signatures_verified: 17,
+            health: Health {
+                journal_failed: None,
+                storage_low: false,
+                clock_jumped: true,
+                draining: false,
+                shard_lost: true,
+                in_flight: 19,
+                refused_of_tenant: 23,
+                refused_of_process: 29,
+            },
+            journal: Status {
+                free_bytes: Some(31),
+                stored_bytes: Some(37),
+                queued: 41,
+                recoveries: 43,
+                bytes: 47,
+                refused: 53,
+                group_events: one(GROUP_BOUNDS, 6),
+                commit_micros: one(MICROS_BOUNDS, 700),
+                sync_micros: one(MICROS_BOUNDS, 600_000),
+                ..Status::default()
+            },
+        }
+    }
+
+    const EXPECTED: [&str; 41] = [
+        "countersign_http_requests_total{route=\"/a/{id}\",method=\"GET\",status=\"4xx\"} 1",
+        "countersign_http_request_duration_seconds_sum{route=\"/a/{id}\",method=\"GET\"} 0.02",
+        "countersign_http_request_duration_seconds_bucket{le=\"0.01\",route=\"/a/{id}\",method=\"GET\"} 0",
+        "countersign_http_request_duration_seconds_bucket{le=\"0.025\",route=\"/a/{id}\",method=\"GET\"} 1",
+        "countersign_http_refusals_total{code=\"forbidden\"} 1",
+        "countersign_http_requests_in_flight 59",
+        "countersign_http_panics_total 1",
+        "countersign_mints_total{type=\"agent\",outcome=\"unsigned\"} 2",
+        "countersign_tokens_in_memory{type=\"bearer\"} 3",
+        "countersign_customers_in_memory 5",
+        "countersign_revocations_total{target=\"key\"} 7",
+        "countersign_customer_faults_total 11",
+        "countersign_activation_duration_seconds_sum 0.0003",
+        "countersign_activation_duration_seconds_bucket{le=\"0.00025\"} 0",
+        "countersign_activation_duration_seconds_bucket{le=\"0.0005\"} 1",
+        "countersign_signature_lookups_total{result=\"hit\"} 13",
+        "countersign_signature_lookups_total{result=\"miss\"} 17",
+        "countersign_commands_in_flight 19",
+        "countersign_permits_refused_total{limit=\"customer\"} 23",
+        "countersign_permits_refused_total{limit=\"process\"} 29",
+        "countersign_storage_free_bytes 31",
+        "countersign_storage_used_bytes 37",
+        "countersign_journal_queue_entries 41",
+        "countersign_recoveries_in_progress 43",
+        "countersign_journal_written_bytes_total 47",
+        "countersign_journal_refused_appends_total 53",
+        "countersign_journal_group_events_sum 6.0",
+        "countersign_journal_group_events_bucket{le=\"4.0\"} 0",
+        "countersign_journal_group_events_bucket{le=\"8.0\"} 1",
+        "countersign_journal_commit_duration_seconds_sum 0.0007",
+        "countersign_journal_commit_duration_seconds_bucket{le=\"0.0005\"} 0",
+        "countersign_journal_commit_duration_seconds_bucket{le=\"0.001\"} 1",
+        "countersign_journal_sync_duration_seconds_sum 0.6",
+        "countersign_journal_sync_duration_seconds_bucket{le=\"0.5\"} 0",
+        "countersign_journal_sync_duration_seconds_bucket{le=\"1.0\"} 1",
+        "countersign_storage_free_min_bytes 1048576",
+        "countersign_condition{reason=\"journal_failed\"} 0",
+        "countersign_condition{reason=\"shard_lost\"} 1",
+        "countersign_condition{reason=\"clock_jumped\"} 1",
+        concat!("countersign_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        "process_start_time_seconds 61",
+    ];
+
+    #[test]
+    fn each_number_stands_under_its_own_name_and_in_its_own_unit() {
+        let mut config = Config::default();
+        config.storage.disk_free_min_mib = 1;
+        let mut serving = Serving::new(&config).unwrap();
+        serving.since = UnixSeconds::new(61);
+        let http = &serving.metrics;
+        http.in_flight.store(59, std::sync::atomic::Ordering::Relaxed);
+        http.refused("forbidden");
+        http.panicked();
+        let route = http.add_route(Some("/a/{id}".to_owned()));
+        route.answered(&Method::GET, StatusCode::NOT_FOUND, Duration::from_millis(20));
+        let text = render(numbers(), &serving).unwrap();
+        for line in EXPECTED {
+            assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+        }
+        let shown = [
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_threads",
+        ];
+        for name in shown.iter().chain(&["process_open_fds", "process_max_fds"]) {
+            let value = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .unwrap_or_default();
+            assert!(value.trim().parse::<f64>().is_ok(), "{name}\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_store_cannot_tell_is_left_out_rather_than_shown_as_nothing() {
+        let serving = Serving::new(&Config::default()).unwrap();
+        let mut engine = numbers();
+        (engine.journal.free_bytes, engine.journal.stored_bytes) = (None, None);
+        let text = render(engine, &serving).unwrap();
+        assert!(!text.contains("countersign_storage_used_bytes") && !text.contains("countersign_storage_free_bytes"));
+    }
+}

@@ -36,6 +36,8 @@ mod seeds;
 mod chain;
 #[path = "../common/client.rs"]
 mod client;
+#[path = "../common/documented.rs"]
+mod documented;
 #[path = "../common/metrics.rs"]
 mod metrics_page;
 #[path = "../common/program.rs"]

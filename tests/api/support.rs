@@ -52,9 +52,11 @@ impl Service {
         Client::open(self.running().address).unwrap()
     }
 
-    /// One request on a connection of its own.
+    /// One request on a connection of its own, whose answer is one that is described.
     pub(crate) fn request(&self, line: &str, headers: &[&str], body: &str) -> Answer {
-        self.connect().exchange(line, headers, body).unwrap()
+        let answer = self.connect().exchange(line, headers, body).unwrap();
+        crate::documented::assert_described(line, answer.status, &answer.body);
+        answer
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

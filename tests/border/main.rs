@@ -10,6 +10,7 @@
 mod client;
 mod draining;
 mod failures;
+mod logs;
 mod metrics;
 #[path = "../common/metrics.rs"]
 mod metrics_page;

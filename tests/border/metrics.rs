@@ -53,3 +53,14 @@ fn requests_in_flight_are_counted_while_they_are_and_the_page_comes_however_many
     }
     assert_eq!(in_flight(&server), 1.0);
 }
+
+#[test]
+fn a_failure_of_the_library_counts_under_a_code_of_ours() {
+    let server = default_server();
+    assert_eq!(
+        Client::connect(&server).get("/test/foreign").problem(),
+        "malformed_request"
+    );
+    let series = "countersign_http_refusals_total{code=\"malformed_request\"}";
+    assert_eq!(page(&server).value(series), 1.0);
+}

@@ -174,7 +174,8 @@ async fn panic_at_once() -> HttpResponse {
 #[expect(clippy::panic, reason = "what this route is for")]
 async fn panic_with_body(_body: Body) -> HttpResponse {
     tokio::task::yield_now().await;
-    panic!("a secret that must not reach the answer")
+    let quoted = String::from("quoted");
+    panic!("a {quoted} secret that must not reach the answer or the log")
 }
 
 async fn foreign() -> Result<HttpResponse, actix_web::Error> {

@@ -163,6 +163,45 @@ fn open_mode_refuses_as_it_is_described() {
     }
 }
 
+#[test]
+fn a_body_that_cannot_be_read_is_refused_as_it_is_described() {
+    let driver = Driver::new(Service::credentialed(), false);
+    let customer = driver.service.customer();
+    let key = new_key(&driver, &customer, &["*"]);
+    let admin = format!("Bearer {ADMIN}");
+    let mut bodies = 0;
+    for (path, method) in driver.document.operations() {
+        let body = &driver.document.operation(&path, &method)["requestBody"];
+        if body.is_null() {
+            continue;
+        }
+        bodies += 1;
+        let credential = match path.starts_with("/api/v1") {
+            true => ("x-api-key", key.as_str()),
+            false => ("authorization", admin.as_str()),
+        };
+        let shown = path.replace(['{', '}'], "");
+        let shown = ["key_id", "session_jti", "jti", "event_id"]
+            .iter()
+            .fold(shown, |shown, name| {
+                shown.replace(&format!("/{name}"), &format!("/{}", uuid()))
+            });
+        let line = format!(
+            "{} {}",
+            method.to_uppercase(),
+            shown.replace("/id", &format!("/{}", uuid()))
+        );
+        let whole = "{}".to_owned() + &" ".repeat(64 * 1024);
+        driver.call(&line, &[credential], Some((JSON, "{")), 400);
+        driver.call(&line, &[credential], Some(("text/plain", "{}")), 415);
+        // Batches may be larger.
+        if !path.ends_with("batch") {
+            driver.call(&line, &[credential], Some((JSON, &whole)), 413);
+        }
+    }
+    assert!(bodies > 25, "{bodies}");
+}
+
 fn uuid() -> String {
     uuid::Uuid::new_v4().to_string()
 }

@@ -68,6 +68,14 @@ impl Document {
         self.resolve(response.unwrap_or_else(|| panic!("{method} {path} is not said to answer {status}")))
     }
 
+    /// The codes that an answer of the token family may be a refusal with.
+    pub(crate) fn codes<'a>(&'a self, response: &'a Value) -> impl Iterator<Item = &'a str> {
+        let schemas = self.resolve(response)["content"]["application/problem+json"]["schema"]["allOf"].as_array();
+        let schemas = schemas.into_iter().flatten();
+        let words = schemas.filter_map(|schema| schema["properties"]["code"]["enum"].as_array());
+        words.flatten().filter_map(Value::as_str)
+    }
+
     /// Asserts that a value is what a schema says. `closed`: that it has no member that is not described, either.
     #[track_caller]
     pub(crate) fn assert_valid(&self, name: &str, schema: &Value, value: &Value, closed: bool) {

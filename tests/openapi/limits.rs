@@ -1,6 +1,8 @@
 //! The limits that the document gives are those of the code: of every field of every body, the last value that passes and the first
 //! that does not.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::document::Document;
@@ -292,4 +294,72 @@ fn every_limit_of_every_body_is_the_codes_own() {
         tried += trial.tried;
     }
     assert!(bodies > 25 && tried > 600, "{bodies} bodies, {tried} requests");
+}
+
+/// The query parameters that are whole numbers: name, least and greatest value.
+fn numbers(operation: &Value, document: &Document) -> Vec<(String, i128, i128)> {
+    let parameters = operation["parameters"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let in_query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+    in_query
+        .filter_map(|parameter| {
+            let schema = document.resolve(&parameter["schema"]);
+            let bound = |bound: &str| schema[bound].as_i64().map(i128::from);
+            let name = parameter["name"].as_str().unwrap().to_owned();
+            (schema["type"] == "integer").then(|| (name, bound("minimum").unwrap(), bound("maximum").unwrap()))
+        })
+        .collect()
+}
+
+#[test]
+fn every_limit_of_every_query_is_the_codes_own() {
+    let service = Service::credentialed();
+    let customer = service.customer();
+    let app = service.app(&customer, &["*"]);
+    // Something that the feed has to tell, or else it would wait as long as it is asked to.
+    let revoked = service.app(&customer, &["*"])["jti"].as_str().unwrap().to_owned();
+    let cascade = format!("/revocation/cascade/{revoked}?customer_id={customer}");
+    assert_eq!(service.post(&cascade, &json!({})).status, 200);
+    let key = app["token"].as_str().unwrap();
+    let document = Document::new(false);
+    let mut tried = BTreeMap::new();
+    for (path, method) in document.operations() {
+        let operator = format!("Bearer {ADMIN}");
+        let (credential, own) = match path.starts_with("/api/v1") {
+            true => (("x-api-key", key), String::new()),
+            false => (("authorization", operator.as_str()), format!("&customer_id={customer}")),
+        };
+        let own = if path == "/customers" { String::new() } else { own };
+        for (name, least, greatest) in numbers(document.operation(&path, &method), &document) {
+            *tried.entry(name.clone()).or_insert(0) += 1;
+            let assert = |value: String, passes: bool| {
+                let shown = path.replace("{admin_id}", "user");
+                let line = format!("{shown}?{name}={value}{own}");
+                let answer = service.call(&method.to_uppercase(), &line, &[credential], None);
+                let complains = matches!(answer.status, 400 | 422) && answer.text().contains(&format!("\"{name}\""));
+                assert_eq!(!complains, passes, "{line}: {} {}", answer.status, answer.text());
+                assert!(
+                    !passes || answer.status == 200,
+                    "{line}: {} {}",
+                    answer.status,
+                    answer.text()
+                );
+            };
+            for (value, passes) in [
+                (least, true),
+                (least - 1, false),
+                (greatest, true),
+                (greatest + 1, false),
+            ] {
+                assert(value.to_string(), passes);
+            }
+            assert("x".to_owned(), false);
+        }
+    }
+    assert!(
+        tried["limit"] > 6 && tried["after"] > 0 && tried["wait"] > 0,
+        "{tried:?}"
+    );
 }

@@ -10,6 +10,8 @@ mod agents;
 mod audit;
 mod checks;
 mod crash;
+#[path = "../common/documented.rs"]
+mod documented;
 mod keys;
 mod overrides;
 mod roles;

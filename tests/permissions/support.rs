@@ -20,7 +20,9 @@ impl Service {
     }
 
     pub(crate) fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Answer {
-        call(&self.base(), method, path, headers, body)
+        let answer = call(&self.base(), method, path, headers, body);
+        crate::documented::assert_described(&format!("{method} {path}"), answer.status, answer.text.as_bytes());
+        answer
     }
 
     /// A fresh customer with a signing key.

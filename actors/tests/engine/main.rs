@@ -14,6 +14,7 @@ mod faulty_model;
 mod growth;
 mod later;
 mod lifecycle;
+mod metrics;
 mod model;
 mod narrowing;
 mod secrets;
