@@ -1,4 +1,4 @@
-//! Which shard a customer lives on: a stable hash of its identifier.
+//! Where a customer stands among the others: a stable hash of its identifier.
 
 use crate::id::CustomerId;
 
@@ -6,6 +6,12 @@ use crate::id::CustomerId;
 pub fn shard_of(customer: CustomerId, shards: usize) -> usize {
     // The remainder is less than `shards`, which is a `usize`.
     usize::try_from(hash(customer) % (shards.max(1) as u64)).unwrap_or_default()
+}
+
+/// Where in a `period` a customer does what all do once in it, so that customers under the same load do not do it together.
+pub(crate) fn phase_of(customer: CustomerId, period: usize) -> usize {
+    // Other bits than those that choose the shard.
+    usize::try_from((hash(customer) >> 32) % (period.max(1) as u64)).unwrap_or_default()
 }
 
 /// The finaliser of SplitMix64: stable across builds, and every bit of the identifier moves every bit of the hash.
@@ -30,5 +36,15 @@ mod tests {
             counts[shard_of(CustomerId::new(Uuid::from_u128(n)), 4)] += 1;
         }
         assert!(counts.iter().all(|count| (800..1_200).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn customers_of_one_shard_spread_over_a_period() {
+        let mut counts = [0_usize; 8];
+        let customers = (0..8_000_u128).map(|n| CustomerId::new(Uuid::from_u128(n)));
+        for customer in customers.filter(|customer| shard_of(*customer, 4) == 0) {
+            counts[phase_of(customer, 8)] += 1;
+        }
+        assert!(counts.iter().all(|count| (180..320).contains(count)), "{counts:?}");
     }
 }

@@ -30,6 +30,7 @@ use crate::id::{EventId, Jti, KeyId};
 use crate::journal::SideChange;
 use crate::limits::{EXPIRED_READABLE_SECONDS, FOLD_BYTES, SEGMENTS_DROPPED_PER_FOLD_MAX};
 use crate::permissions::{AdminId, OverrideId, PermissionEvent, RoleId};
+use crate::placement::phase_of;
 use crate::rbac::Policy;
 
 /// Seconds to which the end of a segment is rounded up, at least.
@@ -150,10 +151,15 @@ impl State {
         self.folding.since.bytes += bytes;
     }
 
-    /// Whether so much has happened since the last fold that the next is due.
+    /// Whether so much has happened since the last fold that the next is due. The first comes earlier, for each customer at another
+    /// time: many under the same load would else fold at once, and all who call meanwhile would wait for that.
     pub(crate) fn is_fold_due(&self, fold_events: usize) -> bool {
+        let ahead = match self.folding.up_to {
+            0 => phase_of(self.customer(), fold_events),
+            _ => 0,
+        };
         let events = usize::try_from(self.sequence() - self.folding.up_to).unwrap_or(usize::MAX);
-        events.saturating_add(self.folding.since.obsolete.len()) >= fold_events
+        events.saturating_add(self.folding.since.obsolete.len()) + ahead >= fold_events
             || self.folding.since.bytes >= FOLD_BYTES
     }
 
