@@ -28,6 +28,7 @@ fn the_page_is_made_of_files_of_the_program_and_lets_nothing_else_in() {
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("referrer-policy", "no-referrer"),
+            ("x-frame-options", "DENY"),
         ] {
             assert_eq!(file.header(name), Some(value), "{reference}");
         }

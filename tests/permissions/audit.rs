@@ -18,7 +18,9 @@ fn every_change_is_told_and_refused_calls_are_not() {
     let key = service.organisation();
     let jti = key.get("/whoami").data(200)["keyId"].as_str().unwrap().to_owned();
     let made = key.create("user", "DENY", "billing:delete");
-    let role = key.post("/permissions/roles", &json!({"name": "clerk"})).data(201)["id"].clone();
+    let role = key.post("/permissions/roles", &json!({"name": "clerk"}));
+    let request_id = role.header("x-request-id").unwrap().to_owned();
+    let role = role.data(201)["id"].clone();
     let path = format!("/permissions/roles/{}", role.as_str().unwrap());
     key.call("PATCH", &path, Some(&json!({"name": "scribe"}))).data(200);
     key.assign("user", &json!([role])).data(200);
@@ -42,6 +44,7 @@ fn every_change_is_told_and_refused_calls_are_not() {
             "override.created"
         ]
     );
+    assert_eq!(told[5]["requestId"], json!(request_id), "the call's own");
     let created = told.last().unwrap();
     assert_eq!((&created["kind"], &created["target"]), (&json!("change"), &made["id"]));
     assert_eq!(

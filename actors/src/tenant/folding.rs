@@ -151,11 +151,11 @@ impl State {
         self.folding.since.bytes += bytes;
     }
 
-    /// Whether so much has happened since the last fold that the next is due. The first comes earlier, for each customer at another
-    /// time: many under the same load would else fold at once, and all who call meanwhile would wait for that.
+    /// Whether so much has happened since the last fold that the next is due. The first comes up to half as early, for each customer at
+    /// another time: many under the same load would else fold at once, and all who call meanwhile would wait for that.
     pub(crate) fn is_fold_due(&self, fold_events: usize) -> bool {
         let ahead = match self.folding.up_to {
-            0 => phase_of(self.customer(), fold_events),
+            0 => phase_of(self.customer(), fold_events / 2),
             _ => 0,
         };
         let events = usize::try_from(self.sequence() - self.folding.up_to).unwrap_or(usize::MAX);

@@ -731,3 +731,24 @@ fn keys_are_read_as_they_are_written() {
     assert_eq!(FoldedRow::of_key(b"u0123456789abcdef"), None);
     assert_eq!(FoldedRow::of_key(b"h0"), None);
 }
+
+#[test]
+fn customers_under_the_same_load_fold_at_different_moments() {
+    const EVENTS: usize = 16;
+    let mut first_folds = BTreeSet::new();
+    for customer in 0..64 {
+        let mut run = Run::new();
+        run.live = State::new(CustomerId::new(Uuid::from_u128(customer)));
+        let mut until_due = || {
+            let before = run.live.sequence();
+            while !run.live.is_fold_due(EVENTS) {
+                run.happens(Event::CustomerResumed { reason: None }, None);
+            }
+            run.live.fold(run.now, true).unwrap();
+            run.live.sequence() - before
+        };
+        first_folds.insert(until_due());
+        assert_eq!((until_due(), until_due()), (16, 16), "no sooner from then on");
+    }
+    assert_eq!(first_folds, (9..=16).collect());
+}
