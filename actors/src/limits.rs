@@ -36,10 +36,6 @@ pub const KEYS_PER_TENANT_MAX: usize = 1_000;
 
 /// Events in one journal group.
 pub const GROUP_EVENTS_MAX: usize = 256;
-/// Callers of one journal group from which on the next one waits for more.
-pub const GROUP_BUSY_CALLERS: usize = 8;
-/// Microseconds that it waits then.
-pub const GROUP_BUSY_WAIT_MICROS: u64 = 500;
 /// Bytes of payload in one journal group.
 pub const GROUP_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of one stored value: sled moves larger ones to files that it never syncs, far above this, and reads small ones faster.

@@ -71,11 +71,6 @@ impl Group {
         self.waiters.is_empty() && self.after.is_empty()
     }
 
-    /// How many it will answer.
-    pub(super) fn callers(&self) -> usize {
-        self.waiters.len()
-    }
-
     /// Adds a waiter, with the answer that it gets if the group becomes durable.
     pub(super) fn add_waiter(&mut self, done: Completion, result: Result<(), AppendError>, events: u32, bytes: usize) {
         self.weight = self

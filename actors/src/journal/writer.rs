@@ -16,7 +16,7 @@ use super::recovery::{Cursor, RecoverJob, Task};
 use super::shared::Shared;
 use super::store::Store;
 use crate::id::CustomerId;
-use crate::limits::{CHORE_KEYS_IN_GROUP_MAX, CHORE_KEYS_MAX, GROUP_BUSY_CALLERS, GROUP_BUSY_WAIT_MICROS};
+use crate::limits::{CHORE_KEYS_IN_GROUP_MAX, CHORE_KEYS_MAX};
 
 /// What stands in the journal's queue.
 pub(super) enum Entry {
@@ -49,8 +49,6 @@ pub(super) struct Writer {
     on_failure: Option<OnFailure>,
     storage: StorageCheck,
     pub(super) stopping: bool,
-    /// Callers of the last group.
-    answered: usize,
 }
 
 /// How often to ask for free space, and below what it is low.
@@ -81,7 +79,6 @@ impl Writer {
             on_failure: Some(on_failure),
             storage,
             stopping: false,
-            answered: 0,
         }
     }
 
@@ -108,9 +105,7 @@ impl Writer {
             if let Some(entry) = self.first_entry() {
                 self.admit(entry);
                 self.gather();
-                self.wait_for_more();
             }
-            self.answered = self.group.callers();
             self.commit()?;
             if self.stopping && self.held.is_none() {
                 return Ok(());
@@ -158,16 +153,6 @@ impl Writer {
                 return;
             }
             self.admit(entry);
-        }
-    }
-
-    /// When much is going on, those whom the last group has answered call again at once. To wait for them costs them nothing, since all
-    /// cores are busy with them, and saves a sync and its wake-ups.
-    fn wait_for_more(&mut self) {
-        let is_busy = self.answered >= GROUP_BUSY_CALLERS && self.group.callers() < self.answered;
-        if is_busy && self.held.is_none() && !self.stopping {
-            std::thread::sleep(Duration::from_micros(GROUP_BUSY_WAIT_MICROS));
-            self.gather();
         }
     }
 
