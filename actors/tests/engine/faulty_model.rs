@@ -276,12 +276,7 @@ impl Run {
             return;
         }
         let at = token % model.tokens.len();
-        let command = RevokeToken {
-            jti: model.tokens[at].jti,
-            kind: None,
-            cascade,
-            reason: None,
-        };
+        let command = revocation(model.tokens[at].jti, cascade);
         let result = self.engine.execute(model.customer, call(command)).await;
         let token = &mut model.tokens[at];
         match outcome(result) {
@@ -478,6 +473,15 @@ impl Run {
     }
 }
 
+fn revocation(jti: Jti, cascade: bool) -> RevokeToken {
+    RevokeToken {
+        jti,
+        kind: None,
+        cascade,
+        reason: None,
+    }
+}
+
 fn engine(dir: &TempDir, clock: &Arc<ManualClock>, store: &Arc<FaultyStore>) -> Engine {
     start(dir.path(), clock, |options| {
         options.store = Some(Arc::clone(store) as _);
@@ -497,6 +501,12 @@ async fn settled(engine: &Engine, customer: CustomerId, mut token: Token) -> Opt
     };
     match (open, found.details) {
         (Open::Minted, _) => {}
+        // It was revoked before, so its status does not tell. As its caller would, ask again.
+        (Open::Revoked { cascade: true }, _) if token.revoked => {
+            let again = engine.execute(customer, call(revocation(token.jti, true))).await;
+            again.expect("a second time changes nothing");
+            token.cascaded = true;
+        }
         (Open::Revoked { cascade }, _) if found.status == Status::Revoked => {
             token.cascaded |= cascade;
             token.revoked |= !cascade;
