@@ -12,7 +12,7 @@
 //! - `format`: the version of a whole store; `status`: how the journal is
 //! - `shared`: what the threads see of each other; `faulty`: a store in memory that fails on demand; `testing`: records without a store
 //!
-//! **Invariants.** *Durable first*: a completion is called after the batch, the store's flush and the `fdatasync`, in this order.
+//! **Invariants.** *Durable first*: a completion is called after the batch was applied and synced.
 //! *One writer*: an append is written only under the tenant's newest lease and only as the next sequence number. *Failure is final*:
 //! after a failed write or sync nothing is tried again, and everyone learns `Failed`. *Never half*: what is read back is checked for
 //! damage and gaps, and is an error that names tenant and sequence, or right. *No memory for the idle*: a released tenant leaves nothing.
@@ -140,14 +140,14 @@ impl Journal {
         Self::with_store(Arc::new(store), options)
     }
 
-    /// [`open`](Self::open), on a store that leaves out its `fdatasync`: what a test of durability has to find out.
+    /// [`open`](Self::open), on a store that leaves its batches where the kernel pleases: what a test of durability has to find out.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
     #[cfg(any(test, feature = "testing"))]
     pub fn open_without_sync(data_dir: DataDir, options: JournalOptions) -> Result<(Self, JournalThreads), OpenError> {
-        let store = SledStore::open(data_dir)?;
-        Self::with_store(Arc::new(faulty::Unsynced(store)), options)
+        let store = SledStore::open_without_sync(data_dir)?;
+        Self::with_store(Arc::new(store), options)
     }
 
     /// A journal on another store.

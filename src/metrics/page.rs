@@ -219,7 +219,7 @@ impl Page {
         )?;
         to.seconds(
             "countersign_journal_sync_duration_seconds",
-            "Time that fdatasync took, which is a part of that",
+            "Time that the wait for the disk took, which is a part of that",
             sync_micros,
         )?;
         to.counter(

@@ -10,8 +10,8 @@ use super::{ReadError, SideRow, StoppedJournal, reading};
 use crate::id::CustomerId;
 use crate::limits::{OFFLINE_BATCH_BYTES, SCAN_ROWS_MAX};
 
-/// Writes to a stopped store, in batches of a bounded size. Each batch is written wholly or not at all; everything is durable after
-/// [`commit`](Self::commit), and not before.
+/// Writes to a stopped store, in batches of a bounded size. Each batch is durable wholly or not at all; all of them are after
+/// [`commit`](Self::commit).
 pub struct OfflineWriter {
     store: Arc<dyn Store>,
     batch: WriteBatch,
@@ -68,8 +68,7 @@ impl OfflineWriter {
     /// # Errors
     /// The store's; nothing is known about what was written since the last success.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        self.flush()?;
-        self.store.sync()
+        self.flush()
     }
 
     fn flush_if_full(&mut self) -> Result<(), StoreError> {
@@ -84,7 +83,7 @@ impl OfflineWriter {
             self.store.apply(&self.batch)?;
             self.batch.clear();
         }
-        Ok(())
+        self.store.sync()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The embedded store: sled 0.34.7, and what it takes to trust it. The only file that names sled.
 //!
 //! - Its lock is taken late, after it has touched files that a running process may own: the data directory's lock comes first.
-//! - Its `flush` hands pages to the operating system and does not fsync on Linux: an own handle of the data file does.
+//! - On Linux it does not fsync what it writes, and takes it for durable: it then overwrites what was replaced, and notes in the log how
+//!   far the log is whole. So its data file gets the attribute by which each write reaches the disk before it returns.
 //! - A snapshot that was being written when the process died makes it refuse to open: such left-overs are deleted.
 //! - What it cannot read of its log's end it drops silently when it opens, and it reads all of the log since it last opened. So it is
 //!   opened once more when it is closed, which leaves nothing to read, and sealed; and a mark beside it tells how far it has come.
@@ -61,14 +62,38 @@ pub(super) struct SledStore {
     // Fields drop in this order: sled must have written its last page before it is sealed, and be sealed before the lock goes.
     db: OpenDb,
     data_file: File,
+    syncing: Syncing,
     mark: Mark,
     closing: Closing,
     _data_dir: DataDir,
 }
 
+/// What makes a batch durable that sled has written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Syncing {
+    /// The write itself.
+    Writing,
+    /// A sync behind it, where the file system does not know the attribute: then what sled overwrote meanwhile may be missing after a
+    /// power cut, and the store not open.
+    Behind,
+    /// Nothing: what a test of durability has to find out.
+    #[cfg(any(test, feature = "testing"))]
+    Never,
+}
+
 impl SledStore {
     /// Opens or creates the store of a data directory.
     pub(super) fn open(data_dir: DataDir) -> Result<Self, OpenError> {
+        Self::open_as(data_dir, write_through)
+    }
+
+    /// The same, where nothing makes a batch durable.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn open_without_sync(data_dir: DataDir) -> Result<Self, OpenError> {
+        Self::open_as(data_dir, |_| Ok(Syncing::Never))
+    }
+
+    fn open_as(data_dir: DataDir, prepare: fn(&Path) -> Result<Syncing, OpenError>) -> Result<Self, OpenError> {
         let directory = data_dir.store_path();
         if !directory.is_dir() {
             create(&directory)?;
@@ -78,6 +103,7 @@ impl SledStore {
         wait_for_predecessor(&path)?;
         seal::break_open(&directory)?;
         delete_half_written_snapshots(&directory)?;
+        let syncing = prepare(&path)?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
         let db = OpenDb(Some(open_sled(&directory, Some(500))?));
         let flushed = db.get().and_then(|db| db.flush().map_err(store_error));
@@ -93,6 +119,7 @@ impl SledStore {
         Ok(Self {
             db,
             data_file,
+            syncing,
             mark,
             closing: Closing {
                 directory,
@@ -176,6 +203,36 @@ fn open_sled(directory: &Path, flush_every_ms: Option<u64>) -> Result<sled::Db, 
     unpanicking(|| config.open()).map_err(|error| OpenError::Store(error.to_string()))
 }
 
+/// Has every write of the store's data reach the disk before it returns, as of a file opened with `O_DSYNC`: sled opens it itself, but
+/// the attribute `S` of `chattr` does the same.
+#[cfg(target_os = "linux")]
+fn write_through(path: &Path) -> Result<Syncing, OpenError> {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let file = File::open(path).map_err(io_error(path))?;
+    let set = || -> rustix::io::Result<bool> {
+        ioctl_setflags(&file, ioctl_getflags(&file)? | IFlags::SYNC)?;
+        // Some file systems take it and forget it.
+        Ok(ioctl_getflags(&file)?.contains(IFlags::SYNC))
+    };
+    let refused = match set() {
+        Ok(true) => return Ok(Syncing::Writing),
+        Ok(false) => "it was not kept".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(
+        path = %path.display(),
+        refused,
+        "the file system does not know synchronous files (chattr +S): after a power cut the store may not open"
+    );
+    Ok(Syncing::Behind)
+}
+
+/// Elsewhere sled syncs each write itself.
+#[cfg(not(target_os = "linux"))]
+fn write_through(_: &Path) -> Result<Syncing, OpenError> {
+    Ok(Syncing::Behind)
+}
+
 /// Creates a store so that after a power cut it is there whole or not at all: sled does not open its own beginnings.
 fn create(directory: &Path) -> Result<(), OpenError> {
     let unfinished = directory.with_extension("new");
@@ -229,18 +286,18 @@ impl Store for SledStore {
                 None => changes.remove(key),
             }
         }
-        let db = self.db.get()?;
-        db.apply_batch(changes).map_err(store_error)?;
-        db.flush().map_err(store_error)?;
-        Ok(())
+        self.db.get()?.apply_batch(changes).map_err(store_error)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        // An own handle also sees write-back errors that sled's background thread has read away and only logged: the kernel
-        // reports them once for every open file.
-        self.data_file
-            .sync_data()
-            .map_err(|error| StoreError(format!("fdatasync failed: {error}")))?;
+        self.db.get()?.flush().map_err(store_error)?;
+        if self.syncing == Syncing::Behind {
+            // An own handle also sees write-back errors that sled's background thread has read away and only logged: the kernel
+            // reports them once for every open file.
+            self.data_file
+                .sync_data()
+                .map_err(|error| StoreError(format!("fdatasync failed: {error}")))?;
+        }
         self.closing.writing.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -34,7 +34,7 @@ pub struct Status {
     pub group_events: HistogramSnapshot,
     /// Microseconds from batch to durable, of each group.
     pub commit_micros: HistogramSnapshot,
-    /// Microseconds of the sync (`fdatasync`) alone, of each group.
+    /// Microseconds of the wait for the disk alone, of each group.
     pub sync_micros: HistogramSnapshot,
 }
 

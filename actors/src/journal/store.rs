@@ -46,7 +46,7 @@ pub trait Store: Send + Sync + 'static {
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Visit,
     ) -> Result<(), StoreError>;
 
-    /// Applies a batch: it is visible and handed to the operating system, but need not survive a power cut yet. Only one thread applies.
+    /// Applies a batch: it is visible, but need not survive the process yet. Only one thread applies.
     ///
     /// # Errors
     /// The batch may have been applied.

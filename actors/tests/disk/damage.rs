@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::journal::{Syncing, TENANTS, Wrong, holds, work};
+use crate::journal::{IN_FLIGHT, Syncing, TENANTS, Wrong, holds, work};
 use crate::support::{Random, copy, directory, fresh_seed, setting};
 
 const ROUNDS: u64 = 400;
@@ -95,7 +95,7 @@ fn damaged(base: &Path, acknowledged: u64) -> Verdicts {
 fn a_store_that_was_closed_and_is_damaged_is_right_or_says_so() {
     let base = directory();
     for _ in 0..3 {
-        work(base.path(), Syncing::AsItShould, EVENTS, |_, _| {}).shutdown();
+        work(base.path(), Syncing::AsItShould, EVENTS, IN_FLIGHT, |_, _| {}).shutdown();
     }
     let verdicts = damaged(base.path(), 3 * EVENTS);
     println!("{verdicts:#?}");
@@ -107,7 +107,7 @@ fn a_store_that_was_closed_and_is_damaged_is_right_or_says_so() {
 #[test]
 fn child_is_killed() {
     if let Some(directory) = std::env::var_os(CHILD) {
-        let _threads = work(directory.as_ref(), Syncing::AsItShould, EVENTS, |_, _| {});
+        let _threads = work(directory.as_ref(), Syncing::AsItShould, EVENTS, IN_FLIGHT, |_, _| {});
         println!("killed here");
         // As a kill: nothing is dropped.
         std::process::abort();
@@ -141,7 +141,7 @@ fn a_store_that_was_killed_and_is_damaged_loses_no_event_untold() {
 #[test]
 fn an_older_state_of_the_store_is_refused() {
     let base = directory();
-    work(base.path(), Syncing::AsItShould, 5, |_, _| {}).shutdown();
+    work(base.path(), Syncing::AsItShould, 5, IN_FLIGHT, |_, _| {}).shutdown();
     let older = directory();
     copy(base.path(), older.path());
     work_and_die(base.path());

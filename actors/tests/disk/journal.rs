@@ -12,8 +12,8 @@ use countersign_actors::journal::{
 };
 
 pub(crate) const TENANTS: u8 = 5;
-/// How many appends are on their way at most.
-const IN_FLIGHT: usize = 12;
+/// How many appends are on their way at most, if nobody says otherwise.
+pub(crate) const IN_FLIGHT: usize = 12;
 /// Every so many events everything but the last few is folded, a secret is replaced, and an audit entry is written.
 const FOLD_EVERY: u64 = 40;
 const SECRET_EVERY: u64 = 7;
@@ -170,8 +170,15 @@ pub(crate) enum Syncing {
     Not,
 }
 
-/// Opens the journal, appends `events` to every tenant, calling `tell` for what was acknowledged, and gives what closes it.
-pub(crate) fn work(directory: &Path, syncing: Syncing, events: u64, tell: fn(u8, u64)) -> JournalThreads {
+/// Opens the journal, appends `events` to every tenant, at most so many at a time, calling `tell` for what was acknowledged, and gives
+/// what closes it.
+pub(crate) fn work(
+    directory: &Path,
+    syncing: Syncing,
+    events: u64,
+    in_flight_max: usize,
+    tell: fn(u8, u64),
+) -> JournalThreads {
     let data_dir = DataDir::lock(directory).unwrap();
     let (journal, threads): (Journal, JournalThreads) = match syncing {
         Syncing::AsItShould => Journal::open(data_dir, JournalOptions::default()).unwrap(),
@@ -182,7 +189,7 @@ pub(crate) fn work(directory: &Path, syncing: Syncing, events: u64, tell: fn(u8,
     let mut in_flight = 0;
     for event in 1..=events {
         for (tenant, (last, lease)) in (0..TENANTS).zip(&heads) {
-            if in_flight == IN_FLIGHT {
+            if in_flight == in_flight_max {
                 finishes.recv().unwrap();
                 in_flight -= 1;
             }

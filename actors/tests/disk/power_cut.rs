@@ -1,13 +1,14 @@
 //! A child process works on the real journal while its system calls are recorded. From the recording disks are made as a power cut at
 //! some point can leave them, and the journal opens each of them: whatever was acknowledged before is there.
 //!
-//! It needs `strace`. Without, it says that it was not run; where `CI` is set, it fails.
+//! It needs `strace`, and a build directory on a file system with synchronous files (`chattr +S`). Without, it says that it was not
+//! run; where `CI` is set, it fails.
 
 use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
@@ -23,9 +24,13 @@ const IMAGES: u64 = 900;
 const RECOVERY_IMAGES: u64 = 80;
 /// Recoveries that are recorded, each on a disk that a power cut has left.
 const RECOVERIES: u64 = 4;
-/// How often the child opens the journal, and how many events it then gives every tenant.
-const OPENINGS: u64 = 3;
+/// How many appends are on their way at most, at each opening of the journal: few, so that there are many syncs, and so many that one
+/// group is more than a segment of the store.
+const IN_FLIGHT: [usize; 3] = [12, 96, 4];
+/// How many events every tenant is given then.
 const EVENTS: u64 = 120;
+/// Recordings thrown away at most because calls overlapped whose order the recording does not tell.
+const AMBIGUOUS_MAX: usize = 10;
 
 /// Not a test of its own: what the recorded child does. Without its variable there is nothing to do.
 #[test]
@@ -37,8 +42,8 @@ fn child_appends() {
         Some(_) => Syncing::Not,
         None => Syncing::AsItShould,
     };
-    for _ in 0..OPENINGS {
-        work(directory.as_ref(), syncing, EVENTS, print).shutdown();
+    for in_flight in IN_FLIGHT {
+        work(directory.as_ref(), syncing, EVENTS, in_flight, print).shutdown();
     }
 }
 
@@ -48,38 +53,51 @@ struct Recording {
     /// What was on the disk before.
     before: TempDir,
     calls: Vec<Call>,
-    lines: usize,
+    trace: String,
     acknowledged_before: Acknowledged,
 }
 
 impl Recording {
     /// Lets a child work on a disk, and records what it does.
     fn of(before: TempDir, acknowledged_before: Acknowledged, syncing: Syncing) -> Self {
-        let scratch = directory();
-        let base = scratch.path().join("data");
-        copy(before.path(), &base);
-        let trace = scratch.path().join("trace");
+        for _ in 0..AMBIGUOUS_MAX {
+            let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            let base = scratch.path().join("data");
+            copy(before.path(), &base);
+            let trace = Self::record(&base, &scratch.path().join("trace"), syncing);
+            let calls = parse(&trace);
+            let mut disk = Disk::of(before.path(), &base);
+            disk.run(&calls, usize::MAX);
+            assert_eq!(disk.has_synchronous_files(), syncing == Syncing::AsItShould);
+            if disk.is_true_to(&base) {
+                return Self {
+                    base,
+                    before,
+                    calls,
+                    trace,
+                    acknowledged_before,
+                };
+            }
+        }
+        panic!("{AMBIGUOUS_MAX} recordings do not tell what happened to the disk");
+    }
+
+    /// What `strace` tells of a child that works on a disk.
+    fn record(base: &Path, trace: &Path, syncing: Syncing) -> String {
         let mut command = Command::new("strace");
         command
             .args(["-f", "-xx", "-e", CALLS, "-s", &STRING_BYTES_MAX.to_string(), "-o"])
-            .arg(&trace)
+            .arg(trace)
             .arg(std::env::current_exe().unwrap())
             .args(["power_cut::child_appends", "--exact", "--nocapture", "--test-threads=1"])
-            .env(CHILD, &base)
+            .env(CHILD, base)
             .stdout(Stdio::null());
         if syncing == Syncing::Not {
             command.env(CHILD_UNSYNCED, "yes");
         }
         let status = command.status().unwrap();
         assert!(status.success(), "the child failed");
-        let text = fs::read_to_string(&trace).unwrap();
-        Self {
-            base,
-            before,
-            calls: parse(&text),
-            lines: text.lines().count(),
-            acknowledged_before,
-        }
+        fs::read_to_string(trace).unwrap()
     }
 
     /// Writes what a power cut can leave, and says what was acknowledged before it.
@@ -90,7 +108,7 @@ impl Recording {
             let sync = syncs[random.next() as usize % syncs.len()];
             (sync.begin + random.below(8) as usize).saturating_sub(3)
         } else {
-            random.next() as usize % (self.lines + 1)
+            random.next() as usize % (self.trace.lines().count() + 1)
         };
         let mut acknowledged = self.acknowledged_before;
         for call in self
@@ -115,7 +133,7 @@ fn survives(recording: &Recording, random: &mut Random) -> Result<Acknowledged, 
     let (cut, acknowledged) = recording.image(image.path(), random);
     let outcome = catch_unwind(AssertUnwindSafe(|| holds(image.path(), &acknowledged)));
     let outcome = outcome.unwrap_or_else(|_| Err(Wrong::Events("it panicked".to_owned())));
-    outcome.map_err(|what| format!("cut before line {cut} of {}: {what:?}", recording.lines))
+    outcome.map_err(|what| format!("cut before line {cut} of {}: {what:?}", recording.trace.lines().count()))
 }
 
 /// The same for many, on both cores. Keeps the disks on which something is wrong, as the power cut has left them.
@@ -126,7 +144,8 @@ fn survive(recording: &Recording, seed: u64, images: std::ops::Range<u64>) -> Ve
         let check = |image| {
             let what = survives(recording, &mut Random::of(seed, image)).err()?;
             let kept = directory().keep();
-            recording.image(&kept, &mut Random::of(seed, image));
+            recording.image(&kept.join("disk"), &mut Random::of(seed, image));
+            fs::write(kept.join("trace"), &recording.trace).unwrap();
             Some(format!("image {image}, {what}, kept in {}", kept.display()))
         };
         images.filter_map(check).collect()
@@ -139,18 +158,26 @@ fn survive(recording: &Recording, seed: u64, images: std::ops::Range<u64>) -> Ve
     })
 }
 
+/// What is missing to run these tests, told past the test runner's capture, so that it is seen although they pass.
 fn is_left_out() -> bool {
-    let found = Command::new("strace").arg("--version").stdout(Stdio::null()).status();
-    if found.is_ok_and(|status| status.success()) {
+    let strace = Command::new("strace").arg("--version").stdout(Stdio::null()).status();
+    let file = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let chattr = Command::new("chattr")
+        .arg("+S")
+        .arg(file.path())
+        .stderr(Stdio::null())
+        .status();
+    let works = |status: std::io::Result<ExitStatus>| status.is_ok_and(|status| status.success());
+    if works(strace) && works(chattr) {
         return false;
     }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "power cuts need strace (apt-get install strace)"
-    );
-    // Past the test runner's capture, so that it is seen although the test passes.
-    let note = "disk: NOT RUN: power cuts, which need strace (apt-get install strace)";
-    writeln!(std::io::stderr().lock(), "{note}").unwrap();
+    let needed = "strace (apt-get install strace) and a file system with synchronous files (chattr +S)";
+    assert!(std::env::var_os("CI").is_none(), "power cuts need {needed}");
+    writeln!(
+        std::io::stderr().lock(),
+        "disk: NOT RUN: power cuts, which need {needed}"
+    )
+    .unwrap();
     true
 }
 

@@ -1,8 +1,8 @@
 //! A disk of which is told what was written to it and what was made durable, and what a power cut can leave of it.
 //!
-//! Durable is what a completed `fsync` or `fdatasync` of that very file has covered, and the names of files what an `fsync` of their
-//! directory has covered. All else may be there or not: any sector of any write, the length of a file, a name. `sync_file_range`
-//! makes nothing durable.
+//! Durable is what a completed `fsync` or `fdatasync` of that very file has covered, a completed write of a file that has the attribute
+//! `sync`, and the names of files what an `fsync` of their directory has covered. All else may be there or not: any sector of any
+//! write, the length of a file, a name. `sync_file_range` makes nothing durable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -18,6 +18,8 @@ enum Node {
     File {
         durable: Vec<u8>,
         pending: Vec<Pending>,
+        /// Whether its writes reach the disk before they return.
+        synchronous: bool,
     },
     Directory {
         durable: BTreeMap<String, usize>,
@@ -29,6 +31,8 @@ enum Node {
 struct Pending {
     /// Line of the trace on which the call returned.
     end: usize,
+    /// Whether it is there once the call has returned.
+    synchronous: bool,
     change: Change,
 }
 
@@ -57,6 +61,10 @@ pub(crate) struct Disk {
     /// What the running process sees.
     names: HashMap<PathBuf, usize>,
     open: HashMap<i64, Open>,
+    /// The line of the trace up to which things have happened.
+    cut: usize,
+    /// Whether the traced process found a file to be longer or shorter than it is here.
+    is_contradicted: bool,
 }
 
 impl Disk {
@@ -67,6 +75,8 @@ impl Disk {
             nodes: Vec::new(),
             names: HashMap::new(),
             open: HashMap::new(),
+            cut: 0,
+            is_contradicted: false,
         };
         disk.add(directory, base);
         disk
@@ -93,6 +103,7 @@ impl Disk {
             self.nodes.push(Node::File {
                 durable,
                 pending: Vec::new(),
+                synchronous: false,
             });
         }
         id
@@ -100,13 +111,15 @@ impl Disk {
 
     /// Lets everything happen that the trace tells before line `cut`.
     pub(crate) fn run(&mut self, calls: &[Call], cut: usize) {
-        // A write counts from when it was asked for, a sync and a descriptor from when they were given.
+        // A write counts from when it was asked for, a sync, an attribute and a descriptor from when they were given. Of two lengths
+        // that overlap, the later answer is taken for the later one: a guess, which `is_true_to` puts to the test.
         let late = |call: &Call| {
             matches!(
                 call.name.as_str(),
-                "fsync" | "fdatasync" | "open" | "openat" | "creat" | "lseek"
+                "fsync" | "fdatasync" | "ftruncate" | "ioctl" | "open" | "openat" | "creat" | "lseek"
             )
         };
+        self.cut = cut;
         let mut order: Vec<(usize, &Call)> = calls
             .iter()
             .map(|call| (if late(call) { call.end } else { call.begin }, call))
@@ -140,11 +153,15 @@ impl Disk {
                     self.nodes[node].sync(call.begin);
                 }
             }
+            "ioctl" => self.attribute(call),
             "rename" => self.rename(call, self.path(call, 0), self.path(call, 1)),
             "rmdir" | "unlink" => self.rename(call, self.path(call, 0), None),
             "unlinkat" => self.rename(call, self.path(call, 1), None),
             "mkdir" => self.make_directory(call, 0),
             "mkdirat" => self.make_directory(call, 1),
+            "fstat" => self.measured(call, 0, "st_size"),
+            "newfstatat" => self.measured(call, 1, "st_size"),
+            "statx" => self.measured(call, 1, "stx_size"),
             "sync_file_range" => {}
             // Of other files, as the program loader's.
             other => assert!(
@@ -186,6 +203,7 @@ impl Disk {
             self.nodes.push(Node::File {
                 durable: Vec::new(),
                 pending: Vec::new(),
+                synchronous: false,
             });
             let node = self.nodes.len() - 1;
             self.link(call, &path, node);
@@ -218,6 +236,30 @@ impl Disk {
         if let Some(open) = self.open.get(&call.number(0)) {
             let node = open.node;
             self.nodes[node].change(call.end, change);
+        }
+    }
+
+    fn measured(&mut self, call: &Call, at: usize, field: &str) {
+        let by_descriptor = |at| self.open.get(&call.word(at).parse().ok()?).map(|open| open.node);
+        let by_path = |at| self.names.get(&self.path(call, at)?).copied();
+        let node = match at.checked_sub(1) {
+            // An empty path means the descriptor before it.
+            Some(before) if call.bytes(at).is_some_and(<[u8]>::is_empty) => by_descriptor(before),
+            Some(_) => by_path(at),
+            None => by_descriptor(at),
+        };
+        if let (Some(node), Some(length)) = (node, call.field(field)) {
+            let content = self.nodes[node].content();
+            self.is_contradicted |= content.is_some_and(|content| content.len() != length);
+        }
+    }
+
+    fn attribute(&mut self, call: &Call) {
+        if call.word(1) == "FS_IOC_SETFLAGS"
+            && let Some(open) = self.open.get(&call.number(0))
+            && let Node::File { synchronous, .. } = &mut self.nodes[open.node]
+        {
+            *synchronous = call.word(2).contains("FS_SYNC_FL");
         }
     }
 
@@ -271,6 +313,32 @@ impl Disk {
         }
     }
 
+    /// Whether some file's writes reach the disk before they return.
+    pub(crate) fn has_synchronous_files(&self) -> bool {
+        let synchronous = |node: &Node| matches!(node, Node::File { synchronous: true, .. });
+        self.nodes.iter().any(synchronous)
+    }
+
+    /// Whether what has happened here is what has happened to a directory: so far as the process looked, and in what it has left.
+    pub(crate) fn is_true_to(&self, directory: &Path) -> bool {
+        !self.is_contradicted && self.is_left_as(ROOT, directory)
+    }
+
+    fn is_left_as(&self, node: usize, path: &Path) -> bool {
+        match &self.nodes[node] {
+            file @ Node::File { .. } => fs::read(path).ok() == file.content(),
+            Node::Directory { durable, pending } => {
+                let mut names = durable.clone();
+                pending.iter().for_each(|change| change.apply(&mut names));
+                let found = fs::read_dir(path).map_or(0, Iterator::count);
+                found == names.len()
+                    && names
+                        .iter()
+                        .all(|(name, node)| self.is_left_as(*node, &path.join(name)))
+            }
+        }
+    }
+
     /// Writes one of the states that a power cut can leave.
     pub(crate) fn image(&self, target: &Path, random: &mut Random) {
         self.put(ROOT, target, random);
@@ -278,11 +346,18 @@ impl Disk {
 
     fn put(&self, node: usize, target: &Path, random: &mut Random) {
         match &self.nodes[node] {
-            Node::File { durable, pending } => {
+            Node::File { durable, pending, .. } => {
                 let mut content = durable.clone();
-                let luck = Luck::of(pending.len(), random);
-                for (at, pending) in pending.iter().enumerate() {
-                    pending.change.survive(&mut content, &luck, at, random);
+                let certain = |pending: &Pending| pending.synchronous && pending.end < self.cut;
+                let luck = Luck::of(pending.iter().filter(|pending| !certain(pending)).count(), random);
+                let mut at = 0;
+                for pending in pending {
+                    if certain(pending) {
+                        pending.change.apply(&mut content);
+                    } else {
+                        pending.change.survive(&mut content, &luck, at, random);
+                        at += 1;
+                    }
                 }
                 // The length can be there before the content is.
                 if random.one_in(4) {
@@ -311,9 +386,25 @@ fn name(path: &Path) -> String {
 }
 
 impl Node {
+    /// What the running process sees of a file.
+    fn content(&self) -> Option<Vec<u8>> {
+        let Self::File { durable, pending, .. } = self else {
+            return None;
+        };
+        let mut content = durable.clone();
+        pending.iter().for_each(|pending| pending.change.apply(&mut content));
+        Some(content)
+    }
+
     fn change(&mut self, end: usize, change: Change) {
         match self {
-            Self::File { pending, .. } => pending.push(Pending { end, change }),
+            Self::File {
+                pending, synchronous, ..
+            } => pending.push(Pending {
+                end,
+                synchronous: *synchronous && matches!(change, Change::Write { .. }),
+                change,
+            }),
             Self::Directory { .. } => panic!("a directory cannot be written"),
         }
     }
@@ -321,7 +412,7 @@ impl Node {
     /// Makes everything durable that had returned before line `begin`.
     fn sync(&mut self, begin: usize) {
         match self {
-            Self::File { durable, pending } => pending.retain(|pending| {
+            Self::File { durable, pending, .. } => pending.retain(|pending| {
                 let covered = pending.end < begin;
                 if covered {
                     pending.change.apply(durable);

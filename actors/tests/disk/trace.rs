@@ -48,6 +48,14 @@ impl Call {
         }
     }
 
+    /// A number in a structure that the kernel has filled in.
+    pub(crate) fn field(&self, name: &str) -> Option<usize> {
+        self.arguments.iter().find_map(|argument| match argument {
+            Argument::Word(word) => word.strip_prefix(name)?.strip_prefix('=')?.parse().ok(),
+            Argument::Quoted(_) => None,
+        })
+    }
+
     pub(crate) fn number(&self, at: usize) -> i64 {
         self.word(at).parse().unwrap()
     }
@@ -59,7 +67,7 @@ pub(crate) const STRING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The calls that change or name files. `?` lets `strace` pass over those that the machine does not have.
 pub(crate) const CALLS: &str = "trace=?open,openat,?creat,close,?dup,?dup2,dup3,write,pwrite64,writev,pwritev,?pwritev2,ftruncate,truncate,\
      fallocate,?rename,?renameat,renameat2,?unlink,unlinkat,?rmdir,?mkdir,mkdirat,?link,linkat,?symlink,symlinkat,fsync,fdatasync,\
-     sync_file_range,lseek,copy_file_range,sendfile,?io_uring_setup";
+     sync_file_range,ioctl,lseek,?fstat,?newfstatat,?statx,copy_file_range,sendfile,?io_uring_setup";
 
 /// Reads a whole trace.
 pub(crate) fn parse(text: &str) -> Vec<Call> {
