@@ -29,10 +29,13 @@ const SHARDS: usize = 2;
 /// What the quiet customer mints.
 const QUIET_PER_SECOND: u32 = 400;
 const MEASURED: Duration = Duration::from_secs(4);
+/// How often each flood is measured, and for how long.
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_millis(800);
 const FLOODS: [usize; 2] = [64, 512];
-const SETTLED: Duration = Duration::from_millis(500);
+const SETTLED: Duration = Duration::from_millis(300);
 /// Calls in flight that a customer may have where its flood is refused.
-const FEW_PERMITS: &str = "32";
+const FEW_PERMITS: &str = "16";
 const CASCADES: usize = 5;
 const CASCADED: usize = 50_000;
 
@@ -45,7 +48,6 @@ fn main() {
     );
     println!("a quiet customer, {QUIET_PER_SECOND} mints a second on schedule");
     floods(directory.path());
-    refused(directory.path());
     for same_shard in [true, false] {
         cascades_and_recovery(directory.path(), same_shard);
     }
@@ -70,7 +72,11 @@ fn minting(tenant: &Tenant) -> Requests {
 }
 
 fn quiet(address: SocketAddr, requests: &Requests) -> Latencies {
-    let outcome = paced(address, QUIET_PER_SECOND, requests, MEASURED);
+    quiet_for(MEASURED, address, requests)
+}
+
+fn quiet_for(measured: Duration, address: SocketAddr, requests: &Requests) -> Latencies {
+    let outcome = paced(address, QUIET_PER_SECOND, requests, measured);
     assert_eq!(outcome.refused, 0, "the quiet customer is served");
     outcome.latencies
 }
@@ -80,51 +86,90 @@ fn report(name: &str, latencies: &Latencies, alone: &Latencies) {
     println!("  {name:<43} {latencies}   p99 {factor:.1} times that alone");
 }
 
-fn floods(directory: &Path) {
-    let bare = Served::ceiling("", None);
-    let service = Served::program(PROGRAM, directory, &settings("256"));
-    let own = minting(&placed(service.address, true));
-    let neighbours = [true, false].map(|same| minting(&placed(service.address, same)));
+/// What a quiet customer's calls are measured beside.
+struct Case<'a> {
+    name: String,
+    server: &'a Served,
+    own: &'a Requests,
+    /// How many connections flood, and with what.
+    flood: Option<(usize, &'a Requests)>,
+}
+
+/// Measures the cases in turn, several times, and prints the medians of the rounds: one stall of the disk would else decide which of two
+/// has the worse tail. The first cases are those alone; each other one is compared with that of its server.
+fn in_rounds(cases: &[Case]) {
+    let mut rounds: Vec<Vec<[f64; 2]>> = cases.iter().map(|_| Vec::new()).collect();
     // The first calls of a server that has just started are slow.
-    let warmed = |server: &Served| {
-        quiet(server.address, &own);
-        quiet(server.address, &own)
-    };
-    let [bare_alone, alone] = [&bare, &service].map(warmed);
-    report("ceiling: alone", &bare_alone, &bare_alone);
-    report("service: alone", &alone, &alone);
-    for connections in FLOODS {
-        let flooded = |server: &Served, flood: &Requests| {
-            let _flood = Flood::begin(server.address, connections, flood);
-            std::thread::sleep(SETTLED);
-            quiet(server.address, &own)
-        };
-        let [same, other] = &neighbours;
-        let name = |who: &str| format!("{who}, {connections} connections flood");
-        report(&name("ceiling"), &flooded(&bare, same), &bare_alone);
-        report(&name("service: same shard"), &flooded(&service, same), &alone);
-        report(&name("service: other shard"), &flooded(&service, other), &alone);
+    for case in cases.iter().filter(|case| case.flood.is_none()) {
+        quiet_for(ROUND, case.server.address, case.own);
+    }
+    for _ in 0..ROUNDS {
+        for (case, rounds) in cases.iter().zip(&mut rounds) {
+            let flood = case.flood.map(|(connections, flood)| {
+                let flood = Flood::begin(case.server.address, connections, flood);
+                std::thread::sleep(SETTLED);
+                flood
+            });
+            let latencies = quiet_for(ROUND, case.server.address, case.own);
+            drop(flood);
+            rounds.push([0.5, 0.99].map(|part| latencies.micros(part)));
+        }
+    }
+    let medians: Vec<[f64; 2]> = rounds.iter().map(|rounds| medians(rounds)).collect();
+    for (case, [p50, p99]) in cases.iter().zip(&medians) {
+        let alone = cases
+            .iter()
+            .zip(&medians)
+            .find(|(alone, _)| alone.server.address == case.server.address);
+        let [p50_alone, p99_alone] = alone.map_or([*p50, *p99], |(_, alone)| *alone);
+        println!(
+            "  {:<43} p50 {p50:>7.0} µs  p99 {p99:>7.0} µs   {:>4.1} and {:>4.1} times that alone",
+            case.name,
+            p50 / p50_alone,
+            p99 / p99_alone,
+        );
     }
 }
 
-/// The quiet customer needs few permits, and the flood gets no more.
-fn refused(directory: &Path) {
-    let service = Served::program(PROGRAM, directory, &settings(FEW_PERMITS));
+fn medians(rounds: &[[f64; 2]]) -> [f64; 2] {
+    [0, 1].map(|part| {
+        let mut values: Vec<f64> = rounds.iter().filter_map(|round| round.get(part).copied()).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    })
+}
+
+fn floods(directory: &Path) {
+    let bare = Served::ceiling("", None);
+    let service = Served::program(PROGRAM, directory, &settings("256"));
+    let few = Served::program(PROGRAM, directory, &settings(FEW_PERMITS));
     let own = minting(&placed(service.address, true));
-    let flood = minting(&placed(service.address, true));
-    let alone = quiet(service.address, &own);
-    report(&format!("service, {FEW_PERMITS} permits: alone"), &alone, &alone);
+    let [same, other] = [true, false].map(|same| minting(&placed(service.address, same)));
+    let [few_own, few_flood] = [true, true].map(|same| minting(&placed(few.address, same)));
+    let case = |name: &str, server, own, flood: Option<(usize, _)>| Case {
+        name: match flood {
+            None => format!("{name}: alone"),
+            Some((connections, _)) => format!("{name}, {connections} connections flood"),
+        },
+        server,
+        own,
+        flood,
+    };
+    let refused = format!("service, {FEW_PERMITS} permits");
+    let mut cases = vec![
+        case("ceiling", &bare, &own, None),
+        case("service", &service, &own, None),
+        case(&refused, &few, &few_own, None),
+    ];
     for connections in FLOODS {
-        let flooding = Flood::begin(service.address, connections, &flood);
-        std::thread::sleep(SETTLED);
-        let flooded = quiet(service.address, &own);
-        let outcome = flooding.measure(SETTLED);
-        let refused = format!(
-            "same shard, {connections} connections, {:.0}% refused",
-            outcome.refused_percent()
-        );
-        report(&refused, &flooded, &alone);
+        cases.extend([
+            case("ceiling", &bare, &own, Some((connections, &same))),
+            case("service: same shard", &service, &own, Some((connections, &same))),
+            case("service: other shard", &service, &own, Some((connections, &other))),
+            case(&refused, &few, &few_own, Some((connections, &few_flood))),
+        ]);
     }
+    in_rounds(&cases);
 }
 
 fn cascades_and_recovery(directory: &Path, same_shard: bool) {

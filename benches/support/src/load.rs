@@ -45,12 +45,6 @@ impl Outcome {
         self.done as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
 
-    /// How many of a hundred requests were answered with something else than 200.
-    #[expect(clippy::cast_precision_loss, reason = "a part of a count")]
-    pub fn refused_percent(&self) -> f64 {
-        100.0 * self.refused as f64 / (self.done + self.refused).max(1) as f64
-    }
-
     /// Microseconds of processor time that the server used for one request, whatever its answer.
     #[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
     pub fn processor_micros(&self) -> f64 {
