@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
@@ -35,6 +36,9 @@ pub const REQUEST_TARGET: &str = "countersign::request";
 /// Characters of a request id that a caller may choose: fewer than a `token_hash` has, which a caller might put there by mistake,
 /// and than any token.
 const REQUEST_ID_CHARS_MAX: usize = 63;
+/// How long a call waits for its answer that was refused because its customer has too many in flight. Who repeats at once, against
+/// `Retry-After`, would else keep a processor busy with refusals that the other customers need. It holds no permit meanwhile.
+const BUSY_ANSWER_DELAY: Duration = Duration::from_millis(250);
 /// Paths that answer however busy the process is: an orchestrator must not restart what is only busy, and its numbers are
 /// wanted then.
 const NEVER_REFUSED: [&str; 3] = ["/health", "/ready", "/metrics"];
@@ -181,7 +185,14 @@ where
                 .await;
             drop(permit);
             match handled {
-                Ok(Ok(response)) => Ok(call.finish(response)),
+                Ok(Ok(response)) => {
+                    let is_busy = is_tenant_busy(&response);
+                    let answer = call.finish(response);
+                    if is_busy {
+                        actix_web::rt::time::sleep(BUSY_ANSWER_DELAY).await;
+                    }
+                    Ok(answer)
+                }
                 Ok(Err(error)) => {
                     let response = call.own_response(&error).unwrap_or_else(|| error.error_response());
                     Err(call.finish_without_request(response))
@@ -205,6 +216,13 @@ impl Drop for Permit {
     }
 }
 
+fn is_tenant_busy(response: &ServiceResponse<BoxBody>) -> bool {
+    let error = response.response().error();
+    error
+        .and_then(Error::as_error::<ApiError>)
+        .is_some_and(ApiError::is_tenant_busy)
+}
+
 fn admit(shared: &Arc<Shared>, request: &ServiceRequest) -> Result<Permit, ApiError> {
     let before = shared.serving.metrics.in_flight.fetch_add(1, Ordering::Relaxed);
     let permit = Permit(Arc::clone(shared));
@@ -220,6 +238,11 @@ fn admit(shared: &Arc<Shared>, request: &ServiceRequest) -> Result<Permit, ApiEr
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header;
+    use actix_web::test::{self, TestRequest};
+    use actix_web::web::get;
+    use actix_web::{App, HttpResponse};
+
     use super::*;
 
     #[test]
@@ -233,5 +256,37 @@ mod tests {
         assert!(!kept("") && !kept(&"x".repeat(64)) && !kept("a b") && !kept("a/b") && !kept("a;b"));
         let fresh = RequestId::for_headers(&HeaderMap::new());
         assert!(Uuid::try_parse(fresh.as_str()).is_ok());
+    }
+
+    #[test]
+    fn who_has_too_much_in_flight_waits_for_the_refusal_and_others_do_not() {
+        let config = Config::default();
+        let serving = Arc::new(Serving::new(&config).unwrap());
+        let border = Border::new(&config, Arc::clone(&serving));
+        actix_web::rt::System::new().block_on(async {
+            let busy = || async { Err::<HttpResponse, _>(ApiError::tenant_busy()) };
+            let full = || async { Err::<HttpResponse, _>(ApiError::overloaded()) };
+            let app = App::new()
+                .wrap(border)
+                .route("/busy", get().to(busy))
+                .route("/full", get().to(full));
+            let service = test::init_service(app).await;
+            tokio::time::pause();
+            let took = async |path: &str| {
+                let began = tokio::time::Instant::now();
+                let request = TestRequest::with_uri(path).insert_header((header::HOST, "127.0.0.1"));
+                let answer = test::call_service(&service, request.to_request());
+                let in_flight = async {
+                    // The paused clock moves on when there is nothing else to do.
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    serving.metrics.in_flight.load(Ordering::Relaxed)
+                };
+                let (answer, in_flight) = futures_util::future::join(answer, in_flight).await;
+                assert_eq!(in_flight, 0, "{path}");
+                (answer.status().as_u16(), began.elapsed() >= BUSY_ANSWER_DELAY)
+            };
+            assert_eq!(took("/busy").await, (429, true));
+            assert_eq!(took("/full").await, (503, false));
+        });
     }
 }
