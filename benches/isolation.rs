@@ -34,8 +34,8 @@ const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(800);
 const FLOODS: [usize; 2] = [64, 512];
 const SETTLED: Duration = Duration::from_millis(300);
-/// Calls in flight that a customer may have where its flood is refused.
-const FEW_PERMITS: &str = "16";
+/// Calls in flight that a customer may have where its flood is refused: as many as the quiet one has connections.
+const FEW_PERMITS: &str = "32";
 const CASCADES: usize = 5;
 const CASCADED: usize = 50_000;
 
