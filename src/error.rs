@@ -21,7 +21,6 @@ pub(crate) use bodies::envelope_code;
 
 /// Seconds after which a refused call may be tried again, where nothing better is known.
 const RETRY_SECONDS: u32 = 1;
-const TENANT_BUSY: &str = "tenant_busy";
 
 /// One field at fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -259,12 +258,12 @@ impl ApiError {
     /// 429 `tenant_busy`: the permits of one customer are spent; others do not feel it.
     pub fn tenant_busy() -> Self {
         let title = "This customer has too many calls in progress";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, TENANT_BUSY, title, "try again").with_retry_after(RETRY_SECONDS)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "tenant_busy", title, "try again").with_retry_after(RETRY_SECONDS)
     }
 
     /// Whether it is [`tenant_busy`](Self::tenant_busy).
     pub fn is_tenant_busy(&self) -> bool {
-        self.code == TENANT_BUSY
+        self.code == Self::tenant_busy().code
     }
 
     /// 503 `overloaded`: the process is at its limit and did nothing.
