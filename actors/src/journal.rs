@@ -5,7 +5,8 @@
 //! - `lease`: the right to write, what is appended, and what comes of it
 //! - `writer`: the one thread that writes; `admission`: what it lets in; `group`: what it writes together; `chores`: what it deletes between groups
 //! - `recovery`: reading a tenant back, behind a fence in the writer's own queue; `reading`: reads beside the queue
-//! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer; `sled_store`: the embedded one
+//! - `keys`, `record`: where a value lives and how it is framed; `store`: what a store has to offer
+//! - `sled_store`: the embedded one; `syncing`: that its writes reach the disk
 //! - `mark`: whether the store's end is lost; `seal`: the files beside the store that tell of it
 //! - `export`: a tenant as a backup takes it, at one moment while others write
 //! - `inspection`: a stopped store, opened only to be read; `verification`: all of it, looked at; `offline`: writing to it
@@ -37,6 +38,7 @@ mod shared;
 mod sled_store;
 mod status;
 mod store;
+mod syncing;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
 mod verification;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use super::seal::Mark;
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use super::syncing::{Syncing, write_through};
 use super::{mark, seal};
 use crate::data_dir::{DataDir, create_dir};
 use crate::limits::{STORE_CACHE_BYTES, STORE_CLOSE_SECONDS_MAX};
@@ -66,19 +67,6 @@ pub(super) struct SledStore {
     mark: Mark,
     closing: Closing,
     _data_dir: DataDir,
-}
-
-/// What makes a batch durable that sled has written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Syncing {
-    /// The write itself.
-    Writing,
-    /// A sync behind it, where the file system does not know the attribute: then what sled overwrote meanwhile may be missing after a
-    /// power cut, and the store not open.
-    Behind,
-    /// Nothing: what a test of durability has to find out.
-    #[cfg(any(test, feature = "testing"))]
-    Never,
 }
 
 impl SledStore {
@@ -201,36 +189,6 @@ fn open_sled(directory: &Path, flush_every_ms: Option<u64>) -> Result<sled::Db, 
         .cache_capacity(STORE_CACHE_BYTES)
         .flush_every_ms(flush_every_ms);
     unpanicking(|| config.open()).map_err(|error| OpenError::Store(error.to_string()))
-}
-
-/// Has every write of the store's data reach the disk before it returns, as of a file opened with `O_DSYNC`: sled opens it itself, but
-/// the attribute `S` of `chattr` does the same.
-#[cfg(target_os = "linux")]
-fn write_through(path: &Path) -> Result<Syncing, OpenError> {
-    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-    let file = File::open(path).map_err(io_error(path))?;
-    let set = || -> rustix::io::Result<bool> {
-        ioctl_setflags(&file, ioctl_getflags(&file)? | IFlags::SYNC)?;
-        // Some file systems take it and forget it.
-        Ok(ioctl_getflags(&file)?.contains(IFlags::SYNC))
-    };
-    let refused = match set() {
-        Ok(true) => return Ok(Syncing::Writing),
-        Ok(false) => "it was not kept".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    tracing::warn!(
-        path = %path.display(),
-        refused,
-        "the file system does not know synchronous files (chattr +S): after a power cut the store may not open"
-    );
-    Ok(Syncing::Behind)
-}
-
-/// Elsewhere sled syncs each write itself.
-#[cfg(not(target_os = "linux"))]
-fn write_through(_: &Path) -> Result<Syncing, OpenError> {
-    Ok(Syncing::Behind)
 }
 
 /// Creates a store so that after a power cut it is there whole or not at all: sled does not open its own beginnings.
