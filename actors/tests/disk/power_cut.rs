@@ -31,6 +31,8 @@ const IN_FLIGHT: [usize; 3] = [12, 96, 4];
 const EVENTS: u64 = 120;
 /// Recordings thrown away at most because calls overlapped whose order the recording does not tell.
 const AMBIGUOUS_MAX: usize = 10;
+/// The file of a recording.
+const TRACE: &str = "trace";
 
 /// Not a test of its own: what the recorded child does. Without its variable there is nothing to do.
 #[test]
@@ -53,7 +55,9 @@ struct Recording {
     /// What was on the disk before.
     before: TempDir,
     calls: Vec<Call>,
-    trace: String,
+    lines: usize,
+    /// Where the recording lies, in a file that can be large.
+    scratch: TempDir,
     acknowledged_before: Acknowledged,
 }
 
@@ -64,8 +68,10 @@ impl Recording {
             let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let base = scratch.path().join("data");
             copy(before.path(), &base);
-            let trace = Self::record(&base, &scratch.path().join("trace"), syncing);
-            let calls = parse(&trace);
+            Self::record(&base, &scratch.path().join(TRACE), syncing);
+            let trace = fs::read_to_string(scratch.path().join(TRACE)).unwrap();
+            let (calls, lines) = (parse(&trace), trace.lines().count());
+            drop(trace);
             let mut disk = Disk::of(before.path(), &base);
             disk.run(&calls, usize::MAX);
             assert_eq!(disk.has_synchronous_files(), syncing == Syncing::AsItShould);
@@ -74,7 +80,8 @@ impl Recording {
                     base,
                     before,
                     calls,
-                    trace,
+                    lines,
+                    scratch,
                     acknowledged_before,
                 };
             }
@@ -82,8 +89,8 @@ impl Recording {
         panic!("{AMBIGUOUS_MAX} recordings do not tell what happened to the disk");
     }
 
-    /// What `strace` tells of a child that works on a disk.
-    fn record(base: &Path, trace: &Path, syncing: Syncing) -> String {
+    /// Has `strace` tell of a child that works on a disk.
+    fn record(base: &Path, trace: &Path, syncing: Syncing) {
         let mut command = Command::new("strace");
         command
             .args(["-f", "-xx", "-e", CALLS, "-s", &STRING_BYTES_MAX.to_string(), "-o"])
@@ -97,7 +104,6 @@ impl Recording {
         }
         let status = command.status().unwrap();
         assert!(status.success(), "the child failed");
-        fs::read_to_string(trace).unwrap()
     }
 
     /// Writes what a power cut can leave, and says what was acknowledged before it.
@@ -108,7 +114,7 @@ impl Recording {
             let sync = syncs[random.next() as usize % syncs.len()];
             (sync.begin + random.below(8) as usize).saturating_sub(3)
         } else {
-            random.next() as usize % (self.trace.lines().count() + 1)
+            random.next() as usize % (self.lines + 1)
         };
         let mut acknowledged = self.acknowledged_before;
         for call in self
@@ -133,7 +139,7 @@ fn survives(recording: &Recording, random: &mut Random) -> Result<Acknowledged, 
     let (cut, acknowledged) = recording.image(image.path(), random);
     let outcome = catch_unwind(AssertUnwindSafe(|| holds(image.path(), &acknowledged)));
     let outcome = outcome.unwrap_or_else(|_| Err(Wrong::Events("it panicked".to_owned())));
-    outcome.map_err(|what| format!("cut before line {cut} of {}: {what:?}", recording.trace.lines().count()))
+    outcome.map_err(|what| format!("cut before line {cut} of {}: {what:?}", recording.lines))
 }
 
 /// The same for many, on both cores. Keeps the disks on which something is wrong, as the power cut has left them.
@@ -145,7 +151,7 @@ fn survive(recording: &Recording, seed: u64, images: std::ops::Range<u64>) -> Ve
             let what = survives(recording, &mut Random::of(seed, image)).err()?;
             let kept = directory().keep();
             recording.image(&kept.join("disk"), &mut Random::of(seed, image));
-            fs::write(kept.join("trace"), &recording.trace).unwrap();
+            fs::copy(recording.scratch.path().join(TRACE), kept.join(TRACE)).unwrap();
             Some(format!("image {image}, {what}, kept in {}", kept.display()))
         };
         images.filter_map(check).collect()
