@@ -23,6 +23,7 @@ mod chores;
 mod export;
 #[cfg(any(test, feature = "testing"))]
 mod faulty;
+mod files;
 mod format;
 mod group;
 mod inspection;
@@ -30,6 +31,7 @@ mod keys;
 mod lease;
 mod mark;
 mod offline;
+mod opening;
 mod reading;
 mod record;
 mod recovery;

@@ -8,7 +8,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::sled_store::{OpenError, io_error, list, sync_path};
+use super::files::{io_error, list, sync_path};
+use super::sled_store::OpenError;
 use super::store::StoreError;
 
 const MARK: &str = "mark";

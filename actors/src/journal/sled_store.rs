@@ -1,32 +1,30 @@
-//! The embedded store: sled 0.34.7, and what it takes to trust it. The only file that names sled.
+//! The embedded store: sled 0.34.7, and what it takes to trust it. With `opening` the only file that names sled.
 //!
 //! - Its lock is taken late, after it has touched files that a running process may own: the data directory's lock comes first.
 //! - On Linux it does not fsync what it writes, and takes it for durable: it then overwrites what was replaced, and notes in the log how
 //!   far the log is whole. So its data file gets the attribute by which each write reaches the disk before it returns.
-//! - A snapshot that was being written when the process died makes it refuse to open: such left-overs are deleted.
+//! - A snapshot that was being written when the process died makes it refuse to open, and one that was written is not durable when it
+//!   counts on it: see `opening`.
 //! - What it cannot read of its log's end it drops silently when it opens, and it reads all of the log since it last opened. So it is
 //!   opened once more when it is closed, which leaves nothing to read, and sealed; and a mark beside it tells how far it has come.
 //! - Its batches are atomic across a crash because one log message covers them; values stay far below the size of its blob files,
 //!   which it never syncs.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use super::files::{io_error, sync_path, sync_tree};
+use super::opening::unpanicking;
 use super::seal::Mark;
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
 use super::syncing::{Syncing, write_through};
-use super::{mark, seal};
-use crate::data_dir::{DataDir, create_dir};
-use crate::limits::{STORE_CACHE_BYTES, STORE_CLOSE_SECONDS_MAX};
-
-/// How often, and how many times, to look whether the store's file is free: five seconds in all.
-const PREDECESSOR_POLL: Duration = Duration::from_millis(10);
-const PREDECESSOR_POLLS: u32 = 500;
+use super::{mark, opening, seal};
+use crate::data_dir::DataDir;
+use crate::limits::STORE_CLOSE_SECONDS_MAX;
 
 /// Why the store did not open.
 #[derive(Debug, thiserror::Error)]
@@ -84,16 +82,15 @@ impl SledStore {
     fn open_as(data_dir: DataDir, prepare: fn(&Path) -> Result<Syncing, OpenError>) -> Result<Self, OpenError> {
         let directory = data_dir.store_path();
         if !directory.is_dir() {
-            create(&directory)?;
+            opening::create(&directory)?;
             sync_path(data_dir.path())?;
         }
         let path = directory.join("db");
-        wait_for_predecessor(&path)?;
+        opening::wait_for_predecessor(&path)?;
         seal::break_open(&directory)?;
-        delete_half_written_snapshots(&directory)?;
         let syncing = prepare(&path)?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
-        let db = OpenDb(Some(open_sled(&directory, Some(500))?));
+        let db = OpenDb(Some(opening::open(&directory, Some(500))?));
         let flushed = db.get().and_then(|db| db.flush().map_err(store_error));
         flushed.map_err(|error| OpenError::Store(error.0))?;
         let data_file = OpenOptions::new()
@@ -159,12 +156,12 @@ struct Closing {
 impl Closing {
     fn seal(&self) -> Result<(), OpenError> {
         let path = self.directory.join("db");
-        wait_for_predecessor(&path)?;
+        opening::wait_for_predecessor(&path)?;
         // Without its periodic flush it changes nothing.
-        let db = open_sled(&self.directory, None)?;
+        let db = opening::open(&self.directory, None)?;
         let stored = mark::stored(|key| get(&db, key))?;
         drop(db);
-        wait_for_predecessor(&path)?;
+        opening::wait_for_predecessor(&path)?;
         // What was damaged while the store was open must not be sealed.
         mark::refuse_loss(stored, self.noted.load(Ordering::Relaxed))?;
         sync_tree(&self.directory)?;
@@ -181,27 +178,6 @@ impl Drop for Closing {
             tracing::error!(%error, "the store was closed, but cannot be sealed");
         }
     }
-}
-
-fn open_sled(directory: &Path, flush_every_ms: Option<u64>) -> Result<sled::Db, OpenError> {
-    let config = sled::Config::new()
-        .path(directory)
-        .cache_capacity(STORE_CACHE_BYTES)
-        .flush_every_ms(flush_every_ms);
-    unpanicking(|| config.open()).map_err(|error| OpenError::Store(error.to_string()))
-}
-
-/// Creates a store so that after a power cut it is there whole or not at all: sled does not open its own beginnings.
-fn create(directory: &Path) -> Result<(), OpenError> {
-    let unfinished = directory.with_extension("new");
-    if unfinished.is_dir() {
-        std::fs::remove_dir_all(&unfinished).map_err(io_error(&unfinished))?;
-    }
-    create_dir(&unfinished).map_err(io_error(&unfinished))?;
-    drop(open_sled(&unfinished, None)?);
-    wait_for_predecessor(&unfinished.join("db"))?;
-    sync_tree(&unfinished)?;
-    std::fs::rename(&unfinished, directory).map_err(io_error(directory))
 }
 
 impl Store for SledStore {
@@ -284,77 +260,6 @@ fn get(db: &sled::Db, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(value.map(|value| value.to_vec()))
 }
 
-/// Makes an error of a panic: sled finds damage by assertions, here and there.
-fn unpanicking<T>(call: impl FnOnce() -> sled::Result<T>) -> sled::Result<T> {
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|_| Err(sled::Error::Unsupported("it panicked over damaged data".to_owned())))
-}
-
 fn store_error(error: sled::Error) -> StoreError {
     StoreError(error.to_string())
-}
-
-pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-    let path = path.to_owned();
-    move |source| OpenError::Io { path, source }
-}
-
-/// Waits until a store of this process that was just closed has let go of its file: sled's threads keep it, and its lock, a moment
-/// longer than its handle lives.
-fn wait_for_predecessor(path: &Path) -> Result<(), OpenError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io_error(path)(error)),
-    };
-    for _ in 0..PREDECESSOR_POLLS {
-        match file.try_lock() {
-            // Dropping the file gives the lock back, for sled to take.
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(PREDECESSOR_POLL),
-            Err(TryLockError::Error(source)) => {
-                return Err(OpenError::Io {
-                    path: path.to_owned(),
-                    source,
-                });
-            }
-        }
-    }
-    Err(OpenError::Locked(path.to_owned()))
-}
-
-/// The paths in a directory.
-pub(super) fn list(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
-    let entries = std::fs::read_dir(directory).map_err(io_error(directory))?;
-    entries
-        .map(|entry| entry.map(|entry| entry.path()).map_err(io_error(directory)))
-        .collect()
-}
-
-fn delete_half_written_snapshots(directory: &Path) -> Result<(), OpenError> {
-    for path in list(directory)? {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(".generating") {
-            std::fs::remove_file(&path).map_err(io_error(&path))?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes the store's files and their names durable: sled leaves both to chance when it creates them.
-fn sync_tree(directory: &Path) -> Result<(), OpenError> {
-    for path in list(directory)? {
-        // A snapshot can be replaced by a newer one while we look: then its successor's name is synced with the directory.
-        match sync_path(&path) {
-            Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
-            done => done?,
-        }
-    }
-    sync_path(directory)
-}
-
-pub(super) fn sync_path(path: &Path) -> Result<(), OpenError> {
-    File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(io_error(path))
 }

@@ -22,7 +22,7 @@ pub(super) enum Syncing {
 #[cfg(target_os = "linux")]
 pub(super) fn write_through(path: &Path) -> Result<Syncing, OpenError> {
     use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
-    let file = std::fs::File::open(path).map_err(super::sled_store::io_error(path))?;
+    let file = std::fs::File::open(path).map_err(super::files::io_error(path))?;
     let set = || -> rustix::io::Result<bool> {
         ioctl_setflags(&file, ioctl_getflags(&file)? | IFlags::SYNC)?;
         // Some file systems take it and forget it.

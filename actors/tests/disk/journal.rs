@@ -18,6 +18,9 @@ pub(crate) const IN_FLIGHT: usize = 12;
 const FOLD_EVERY: u64 = 40;
 const SECRET_EVERY: u64 = 7;
 const AUDIT_EVERY: u64 = 5;
+/// Which events of the first tenant fill more than a segment of the store.
+pub(crate) const LARGE_EVERY: u64 = 20;
+pub(crate) const LARGE_AT: u64 = 10;
 
 fn customer(tenant: u8) -> CustomerId {
     CustomerId::from_bytes([tenant + 1; 16])
@@ -26,9 +29,9 @@ fn customer(tenant: u8) -> CustomerId {
 /// Different for every event; mostly small, sometimes of many chunks.
 fn event(tenant: u8, sequence: u64) -> Vec<u8> {
     let text = format!("{tenant}:{sequence};");
-    if tenant == 0 && sequence % 60 == 30 {
+    if tenant == 0 && sequence % LARGE_EVERY == LARGE_AT {
         // More than the store keeps together.
-        return text.repeat(150_000).into_bytes();
+        return text.repeat(300_000).into_bytes();
     }
     let times = match sequence % 50 {
         0 => 8_000,

@@ -12,13 +12,14 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use crate::journal::{Acknowledged, Syncing, TENANTS, Wrong, holds, note, print, work};
+use crate::journal::{Acknowledged, LARGE_AT, LARGE_EVERY, Syncing, TENANTS, Wrong, holds, note, print, work};
 use crate::recorded::Disk;
 use crate::support::{Random, copy, directory, fresh_seed, setting};
 use crate::trace::{CALLS, Call, STRING_BYTES_MAX, parse};
 
 const CHILD: &str = "COUNTERSIGN_POWER_CUT_CHILD";
 const CHILD_UNSYNCED: &str = "COUNTERSIGN_POWER_CUT_CHILD_UNSYNCED";
+const CHILD_BRIEF: &str = "COUNTERSIGN_POWER_CUT_CHILD_BRIEF";
 /// Disks made of one recording, and of each recording of a recovery.
 const IMAGES: u64 = 900;
 const RECOVERY_IMAGES: u64 = 80;
@@ -29,6 +30,12 @@ const RECOVERIES: u64 = 4;
 const IN_FLIGHT: [usize; 3] = [12, 96, 4];
 /// How many events every tenant is given then.
 const EVENTS: u64 = 120;
+/// Recoveries recorded after a large batch, which fills segments of the store that the next one makes needless, and disks made of each
+/// as of a moment around its snapshot.
+const BRIEF_RECOVERIES: u64 = 24;
+const BRIEF_IMAGES: u64 = 20;
+/// How many calls around the snapshot that is.
+const BRIEF_LINES: u64 = 60;
 /// Recordings thrown away at most because calls overlapped whose order the recording does not tell.
 const AMBIGUOUS_MAX: usize = 10;
 /// The file of a recording.
@@ -44,9 +51,20 @@ fn child_appends() {
         Some(_) => Syncing::Not,
         None => Syncing::AsItShould,
     };
+    if std::env::var_os(CHILD_BRIEF).is_some() {
+        return work(directory.as_ref(), syncing, 1, 1, print).shutdown();
+    }
     for in_flight in IN_FLIGHT {
         work(directory.as_ref(), syncing, EVENTS, in_flight, print).shutdown();
     }
+}
+
+/// What a child does: all of it, all of it without a sync, or one event of each tenant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Child {
+    Whole,
+    Unsynced,
+    Brief,
 }
 
 /// What a child did to a disk.
@@ -63,18 +81,18 @@ struct Recording {
 
 impl Recording {
     /// Lets a child work on a disk, and records what it does.
-    fn of(before: TempDir, acknowledged_before: Acknowledged, syncing: Syncing) -> Self {
+    fn of(before: TempDir, acknowledged_before: Acknowledged, child: Child) -> Self {
         for _ in 0..AMBIGUOUS_MAX {
             let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let base = scratch.path().join("data");
             copy(before.path(), &base);
-            Self::record(&base, &scratch.path().join(TRACE), syncing);
+            Self::record(&base, &scratch.path().join(TRACE), child);
             let trace = fs::read_to_string(scratch.path().join(TRACE)).unwrap();
             let (calls, lines) = (parse(&trace), trace.lines().count());
             drop(trace);
             let mut disk = Disk::of(before.path(), &base);
             disk.run(&calls, usize::MAX);
-            assert_eq!(disk.has_synchronous_files(), syncing == Syncing::AsItShould);
+            assert_eq!(disk.has_synchronous_files(), child != Child::Unsynced);
             if disk.is_true_to(&base) {
                 return Self {
                     base,
@@ -90,7 +108,7 @@ impl Recording {
     }
 
     /// Has `strace` tell of a child that works on a disk.
-    fn record(base: &Path, trace: &Path, syncing: Syncing) {
+    fn record(base: &Path, trace: &Path, child: Child) {
         let mut command = Command::new("strace");
         command
             .args(["-f", "-xx", "-e", CALLS, "-s", &STRING_BYTES_MAX.to_string(), "-o"])
@@ -99,23 +117,54 @@ impl Recording {
             .args(["power_cut::child_appends", "--exact", "--nocapture", "--test-threads=1"])
             .env(CHILD, base)
             .stdout(Stdio::null());
-        if syncing == Syncing::Not {
-            command.env(CHILD_UNSYNCED, "yes");
-        }
+        match child {
+            Child::Whole => &mut command,
+            Child::Unsynced => command.env(CHILD_UNSYNCED, "yes"),
+            Child::Brief => command.env(CHILD_BRIEF, "yes"),
+        };
         let status = command.status().unwrap();
         assert!(status.success(), "the child failed");
     }
 
-    /// Writes what a power cut can leave, and says what was acknowledged before it.
-    fn image(&self, target: &Path, random: &mut Random) -> (usize, Acknowledged) {
+    /// Some moment.
+    fn anywhere(&self, random: &mut Random) -> usize {
         // Half of the cuts fall near a call that makes something durable, where the most can go wrong.
         let syncs: Vec<&Call> = self.calls.iter().filter(|call| call.name.ends_with("sync")).collect();
-        let cut = if random.one_in(2) {
+        if random.one_in(2) {
             let sync = syncs[random.next() as usize % syncs.len()];
             (sync.begin + random.below(8) as usize).saturating_sub(3)
         } else {
             random.next() as usize % (self.lines + 1)
+        }
+    }
+
+    /// A moment soon after the first snapshot of the store was given its name.
+    fn behind_a_snapshot(&self, random: &mut Random) -> usize {
+        let renames = self.lines_of("rename", |name| name.contains("/snap."));
+        renames[0] + random.below(BRIEF_LINES) as usize
+    }
+
+    /// A moment shortly before or after a large batch was acknowledged.
+    fn around_a_large_batch(&self, random: &mut Random) -> usize {
+        let is_large = |line: &str| {
+            let sequence = line
+                .strip_prefix("durable 0 ")
+                .map(|number| number.trim().parse::<u64>());
+            sequence.is_some_and(|sequence| sequence.unwrap() % LARGE_EVERY == LARGE_AT)
         };
+        let writes = self.lines_of("write", is_large);
+        (writes[random.next() as usize % writes.len()] + 1 + random.below(60) as usize).saturating_sub(30)
+    }
+
+    /// The lines on which such a call says such a thing.
+    fn lines_of(&self, name: &str, is_meant: impl Fn(&str) -> bool) -> Vec<usize> {
+        let calls = self.calls.iter().filter(|call| call.name == name);
+        let texts = calls.filter_map(|call| Some((call.begin, String::from_utf8_lossy(call.bytes(1)?))));
+        texts.filter(|(_, text)| is_meant(text)).map(|(line, _)| line).collect()
+    }
+
+    /// Writes what a power cut before a line can leave, and says what was acknowledged before it.
+    fn image(&self, cut: usize, target: &Path, random: &mut Random) -> Acknowledged {
         let mut acknowledged = self.acknowledged_before;
         for call in self
             .calls
@@ -129,28 +178,33 @@ impl Recording {
         let mut disk = Disk::of(self.before.path(), &self.base);
         disk.run(&self.calls, cut);
         disk.image(target, random);
-        (cut, acknowledged)
+        acknowledged
     }
 }
 
+/// Where in a recording the power is cut.
+type Cut = fn(&Recording, &mut Random) -> usize;
+
 /// Makes an image and lets the journal open it; what is wrong, if anything is.
-fn survives(recording: &Recording, random: &mut Random) -> Result<Acknowledged, String> {
+fn survives(recording: &Recording, cut: Cut, random: &mut Random) -> Result<Acknowledged, String> {
     let image = directory();
-    let (cut, acknowledged) = recording.image(image.path(), random);
+    let cut = cut(recording, random);
+    let acknowledged = recording.image(cut, image.path(), random);
     let outcome = catch_unwind(AssertUnwindSafe(|| holds(image.path(), &acknowledged)));
     let outcome = outcome.unwrap_or_else(|_| Err(Wrong::Events("it panicked".to_owned())));
     outcome.map_err(|what| format!("cut before line {cut} of {}: {what:?}", recording.lines))
 }
 
 /// The same for many, on both cores. Keeps the disks on which something is wrong, as the power cut has left them.
-fn survive(recording: &Recording, seed: u64, images: std::ops::Range<u64>) -> Vec<String> {
+fn survive(recording: &Recording, cut: Cut, seed: u64, images: std::ops::Range<u64>) -> Vec<String> {
     let middle = images.start + (images.end - images.start) / 2;
     let (first, second) = (images.start..middle, middle..images.end);
     let check = |images: std::ops::Range<u64>| -> Vec<String> {
         let check = |image| {
-            let what = survives(recording, &mut Random::of(seed, image)).err()?;
+            let what = survives(recording, cut, &mut Random::of(seed, image)).err()?;
             let kept = directory().keep();
-            recording.image(&kept.join("disk"), &mut Random::of(seed, image));
+            let mut random = Random::of(seed, image);
+            recording.image(cut(recording, &mut random), &kept.join("disk"), &mut random);
             fs::copy(recording.scratch.path().join(TRACE), kept.join(TRACE)).unwrap();
             Some(format!("image {image}, {what}, kept in {}", kept.display()))
         };
@@ -198,19 +252,50 @@ fn what_was_acknowledged_survives_a_power_cut_at_any_point() {
     );
     let recoveries = RECOVERIES * images.div_ceil(IMAGES);
     println!("COUNTERSIGN_POWER_CUT_SEED={seed} COUNTERSIGN_POWER_CUT_IMAGES={images}");
-    let recording = Recording::of(directory(), [0; TENANTS as usize], Syncing::AsItShould);
-    let mut wrong = survive(&recording, seed, 0..images);
+    let recording = Recording::of(directory(), [0; TENANTS as usize], Child::Whole);
+    let mut wrong = survive(&recording, Recording::anywhere, seed, 0..images);
     let mut tried = images;
     // A power cut, and another one in what follows: recovery and all.
     for recovery in 0..recoveries {
         let mut random = Random::of(seed, images + recovery);
         let disk = directory();
-        let (_, acknowledged) = recording.image(disk.path(), &mut random);
-        let again = Recording::of(disk, acknowledged, Syncing::AsItShould);
-        wrong.extend(survive(&again, random.next(), 0..RECOVERY_IMAGES));
+        let cut = recording.anywhere(&mut random);
+        let acknowledged = recording.image(cut, disk.path(), &mut random);
+        let again = Recording::of(disk, acknowledged, Child::Whole);
+        wrong.extend(survive(&again, Recording::anywhere, random.next(), 0..RECOVERY_IMAGES));
         tried += RECOVERY_IMAGES;
     }
     println!("{tried} images, {} of them after a second power cut", tried - images);
+    assert!(wrong.is_empty(), "seed {seed}, {} images: {wrong:#?}", wrong.len());
+}
+
+/// The store overwrites what only its last snapshot needs as soon as it has written another one.
+#[test]
+fn a_power_cut_while_the_store_recovers_from_another_loses_nothing() {
+    if is_left_out() {
+        return;
+    }
+    let (seed, recoveries) = (
+        fresh_seed("COUNTERSIGN_POWER_CUT_SEED"),
+        setting("COUNTERSIGN_POWER_CUT_RECOVERIES").unwrap_or(BRIEF_RECOVERIES),
+    );
+    println!("COUNTERSIGN_POWER_CUT_SEED={seed} COUNTERSIGN_POWER_CUT_RECOVERIES={recoveries}");
+    let recording = Recording::of(directory(), [0; TENANTS as usize], Child::Whole);
+    let mut wrong = Vec::new();
+    for recovery in 0..recoveries {
+        let mut random = Random::of(seed, recovery);
+        let disk = directory();
+        let cut = recording.around_a_large_batch(&mut random);
+        let acknowledged = recording.image(cut, disk.path(), &mut random);
+        let again = Recording::of(disk, acknowledged, Child::Brief);
+        wrong.extend(survive(
+            &again,
+            Recording::behind_a_snapshot,
+            random.next(),
+            0..BRIEF_IMAGES,
+        ));
+    }
+    println!("{} images of {recoveries} recoveries", recoveries * BRIEF_IMAGES);
     assert!(wrong.is_empty(), "seed {seed}, {} images: {wrong:#?}", wrong.len());
 }
 
@@ -221,8 +306,9 @@ fn without_the_journals_own_sync_something_acknowledged_is_lost() {
     }
     let seed = fresh_seed("COUNTERSIGN_POWER_CUT_SEED");
     println!("COUNTERSIGN_POWER_CUT_SEED={seed}");
-    let recording = Recording::of(directory(), [0; TENANTS as usize], Syncing::Not);
-    let lost = (0..IMAGES).position(|image| survives(&recording, &mut Random::of(seed, image)).is_err());
+    let recording = Recording::of(directory(), [0; TENANTS as usize], Child::Unsynced);
+    let lost =
+        (0..IMAGES).position(|image| survives(&recording, Recording::anywhere, &mut Random::of(seed, image)).is_err());
     println!("the first image that has lost something: {lost:?}");
     assert!(
         lost.is_some(),
