@@ -44,6 +44,7 @@ mod syncing;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod testing;
 mod verification;
+mod watch;
 mod writer;
 
 use std::fmt;

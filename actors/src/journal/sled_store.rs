@@ -22,9 +22,10 @@ use super::opening::unpanicking;
 use super::seal::Mark;
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
 use super::syncing::{Syncing, write_through};
+use super::watch::{self, Watch};
 use super::{mark, opening, seal};
 use crate::data_dir::DataDir;
-use crate::limits::STORE_CLOSE_SECONDS_MAX;
+use crate::limits::{STORE_CALL_SECONDS_MAX, STORE_CLOSE_SECONDS_MAX};
 
 /// Why the store did not open.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,7 @@ pub(super) struct SledStore {
     db: OpenDb,
     data_file: File,
     syncing: Syncing,
+    watch: Watch,
     mark: Mark,
     closing: Closing,
     _data_dir: DataDir,
@@ -89,6 +91,8 @@ impl SledStore {
         opening::wait_for_predecessor(&path)?;
         seal::break_open(&directory)?;
         let syncing = prepare(&path)?;
+        let limit = Duration::from_secs(STORE_CALL_SECONDS_MAX);
+        let watch = Watch::start(limit, watch::end_the_process).map_err(io_error(&path))?;
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
         let db = OpenDb(Some(opening::open(&directory, Some(500))?));
         let flushed = db.get().and_then(|db| db.flush().map_err(store_error));
@@ -105,6 +109,7 @@ impl SledStore {
             db,
             data_file,
             syncing,
+            watch,
             mark,
             closing: Closing {
                 directory,
@@ -182,7 +187,8 @@ impl Drop for Closing {
 
 impl Store for SledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(self.db.get()?, key)
+        let db = self.db.get()?;
+        self.watch.over(|| get(db, key))
     }
 
     fn scan(
@@ -198,9 +204,11 @@ impl Store for SledStore {
         }
         let mut range = self.db.get()?.range(from..to);
         loop {
-            let next = unpanicking(|| match direction {
-                Direction::Up => range.next().transpose(),
-                Direction::Down => range.next_back().transpose(),
+            let next = self.watch.over(|| {
+                unpanicking(|| match direction {
+                    Direction::Up => range.next().transpose(),
+                    Direction::Down => range.next_back().transpose(),
+                })
             });
             let Some((key, value)) = next.map_err(store_error)? else {
                 return Ok(());
@@ -220,7 +228,8 @@ impl Store for SledStore {
                 None => changes.remove(key),
             }
         }
-        self.db.get()?.apply_batch(changes).map_err(store_error)
+        let db = self.db.get()?;
+        self.watch.over(|| db.apply_batch(changes)).map_err(store_error)
     }
 
     fn sync(&self) -> Result<(), StoreError> {

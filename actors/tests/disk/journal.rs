@@ -87,8 +87,10 @@ impl Recovery for Check {
 pub(crate) enum Wrong {
     /// It says that it is.
     Told(String),
-    /// It does not say so: events are missing or wrong.
+    /// It does not say so: events are missing within or wrong.
     Events(String),
+    /// It does not say so: a tenant's last events are missing.
+    End(String),
     /// It does not say so: rows beside the events are.
     Rows(String),
 }
@@ -108,7 +110,11 @@ fn recover(journal: &Journal, tenant: u8) -> Result<(u64, Lease), Wrong> {
     };
     journal.recover(customer(tenant), true, Box::new(check));
     let (last, secret, outcome) = outcome.recv().unwrap();
-    let lease = outcome.map_err(told)?.unwrap();
+    let lease = match outcome {
+        // What the journal gave out, and should not have.
+        Err(RecoverError::Rejected { reason, .. }) => return Err(Wrong::Events(reason)),
+        outcome => outcome.map_err(told)?.unwrap(),
+    };
     if secret != last - last % SECRET_EVERY {
         return Err(Wrong::Rows(format!(
             "tenant {tenant}: the secret is of {secret}, the last event is {last}"
@@ -241,7 +247,7 @@ pub(crate) fn holds(directory: &Path, acknowledged: &Acknowledged) -> Result<Ack
         let (last, lease) = recover(&journal, tenant)?;
         if last < *acknowledged {
             let what = format!("tenant {tenant} ends at {last}, {acknowledged} was acknowledged");
-            return Err(Wrong::Events(what));
+            return Err(Wrong::End(what));
         }
         let (done, outcome) = channel();
         let done = Completion::new(move |result| done.send(result).unwrap());
