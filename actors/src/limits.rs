@@ -82,6 +82,8 @@ pub const EXPORT_PAGE_BYTES: usize = 256 * 1024;
 pub const EXPORT_ATTEMPTS_MAX: usize = 8;
 /// Bytes after which what is written to a stopped store is handed over to it.
 pub const OFFLINE_BATCH_BYTES: usize = 1024 * 1024;
+/// Bytes of the file of last sequences at which superseded lines are dropped, unless the others are a quarter of them.
+pub const HEADS_BYTES: u64 = 256 * 1024;
 /// Seconds that the store may take to write a batch or to read a row before the process ends.
 pub const STORE_CALL_SECONDS_MAX: u64 = 60;
 /// Seconds that closing the store may take before it is given up.

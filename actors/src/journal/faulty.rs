@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use crate::id::CustomerId;
 
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,8 +265,20 @@ impl Store for FaultyStore {
         Ok(())
     }
 
-    fn note(&self, group: u64) {
+    fn note(&self, group: u64, _: &mut dyn Iterator<Item = (CustomerId, u64)>) {
         self.lock().noted = Some(group);
+    }
+
+    fn strike_head(&self, _: CustomerId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn due_head(&self, _: CustomerId) -> Option<u64> {
+        None
+    }
+
+    fn due_heads(&self) -> Vec<(CustomerId, u64)> {
+        Vec::new()
     }
 
     fn noted(&self) -> Result<Option<u64>, StoreError> {

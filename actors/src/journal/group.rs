@@ -169,6 +169,12 @@ impl Group {
         Ok(())
     }
 
+    /// The tenants that have events in it, with their last sequences.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (CustomerId, u64)> {
+        let parts = self.parts.iter().take(self.parts_used).filter(|part| part.count > 0);
+        parts.map(|part| (part.tenant, part.last))
+    }
+
     /// Everything is durable: tells the leases, then the waiters; gives back what waited behind them.
     pub(super) fn settle(&mut self) -> Vec<After> {
         for part in self.parts.iter().take(self.parts_used).filter(|part| part.count > 0) {

@@ -128,7 +128,18 @@ pub(super) fn exists(store: &dyn Store, tenant: CustomerId) -> Result<bool, Read
             ));
         }
     }
+    check_end(store, tenant, 0)?;
     Ok(false)
+}
+
+/// Refuses a tenant that ends before what was durable.
+pub(super) fn check_end(store: &dyn Store, tenant: CustomerId, last: u64) -> Result<(), ReadError> {
+    match store.due_head(tenant) {
+        Some(due) if last < due => Err(ReadError::Corrupt(format!(
+            "tenant {tenant}: the events end at sequence {last}, but {due} was durable: their end is lost"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The head of a tenant; `None` if it was never written to. Only the writer calls this, when nothing of the tenant is on its way.
@@ -148,6 +159,7 @@ pub(super) fn head(store: &dyn Store, tenant: CustomerId) -> Result<Option<Store
             .ok_or_else(|| corrupt(tenant, "record", &[RECORDS], "the key is malformed"))
     };
     let last = record_end(Direction::Down)?.unwrap_or_default().max(folded);
+    check_end(store, tenant, last)?;
     let untrimmed = record_end(Direction::Up)?.is_some_and(|first| first <= folded);
     Ok(Some(StoredHead {
         last,

@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::files::{io_error, list, sync_path};
+use super::heads::HEADS;
 use super::sled_store::OpenError;
 use super::store::StoreError;
 
@@ -69,7 +70,7 @@ pub(super) fn write(directory: &Path) -> Result<(), OpenError> {
     let mut text = String::new();
     for path in list(directory)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_file() && ![MARK, SEAL].contains(&&*name) {
+        if path.is_file() && ![MARK, HEADS, SEAL].contains(&&*name) {
             let state = state(&path, &name).map_err(io_error(&path))?;
             text.push_str(&format!("{name} {state}\n"));
         }
@@ -96,12 +97,12 @@ fn state(path: &Path, name: &str) -> io::Result<String> {
 }
 
 /// Checks that a sealed store is as it was closed, and breaks the seal. Without a seal the store was not closed, and there is nothing to
-/// check.
-pub(super) fn break_open(directory: &Path) -> Result<(), OpenError> {
+/// check. Tells whether there was one.
+pub(super) fn break_open(directory: &Path) -> Result<bool, OpenError> {
     let path = directory.join(SEAL);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(io_error(&path)(error)),
     };
     let broken = |what: &str| OpenError::Corrupt(format!("{what} (sealed in `{}`)", path.display()));
@@ -121,5 +122,6 @@ pub(super) fn break_open(directory: &Path) -> Result<(), OpenError> {
         }
     }
     fs::remove_file(&path).map_err(io_error(&path))?;
-    sync_path(directory)
+    sync_path(directory)?;
+    Ok(true)
 }

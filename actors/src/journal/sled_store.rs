@@ -1,4 +1,4 @@
-//! The embedded store: sled 0.34.7, and what it takes to trust it. With `opening` the only file that names sled.
+//! The embedded store: sled 0.34.7, and what it takes to trust it. With `opening` the only one that names sled.
 //!
 //! - Its lock is taken late, after it has touched files that a running process may own: the data directory's lock comes first.
 //! - On Linux it does not fsync what it writes, and takes it for durable: it then overwrites what was replaced, and notes in the log how
@@ -10,6 +10,8 @@
 //! - Its batches are atomic across a crash because one log message covers them; values stay far below the size of its blob files,
 //!   which it never syncs.
 
+mod opening;
+
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,14 +19,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use self::opening::unpanicking;
 use super::files::{io_error, sync_path, sync_tree};
-use super::opening::unpanicking;
+use super::heads::Heads;
 use super::seal::Mark;
 use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
 use super::syncing::{Syncing, write_through};
 use super::watch::{self, Watch};
-use super::{mark, opening, seal};
+use super::{keys, mark, reading, seal};
 use crate::data_dir::DataDir;
+use crate::id::CustomerId;
 use crate::limits::{STORE_CALL_SECONDS_MAX, STORE_CLOSE_SECONDS_MAX};
 
 /// Why the store did not open.
@@ -65,6 +69,7 @@ pub(super) struct SledStore {
     syncing: Syncing,
     watch: Watch,
     mark: Mark,
+    heads: Heads,
     closing: Closing,
     _data_dir: DataDir,
 }
@@ -89,7 +94,7 @@ impl SledStore {
         }
         let path = directory.join("db");
         opening::wait_for_predecessor(&path)?;
-        seal::break_open(&directory)?;
+        let was_closed = seal::break_open(&directory)?;
         let syncing = prepare(&path)?;
         let limit = Duration::from_secs(STORE_CALL_SECONDS_MAX);
         let watch = Watch::start(limit, watch::end_the_process).map_err(io_error(&path))?;
@@ -102,6 +107,7 @@ impl SledStore {
             .write(true)
             .open(&path)
             .map_err(io_error(&path))?;
+        let heads = Heads::open(&directory, was_closed)?;
         let mark = Mark::open(&directory)?;
         let noted = mark.read().map_err(|error| OpenError::Corrupt(error.0))?;
         sync_tree(&directory)?;
@@ -111,13 +117,34 @@ impl SledStore {
             syncing,
             watch,
             mark,
+            heads,
             closing: Closing {
                 directory,
                 writing: AtomicBool::new(false),
+                unsound: AtomicBool::new(false),
                 noted: AtomicU64::new(noted.unwrap_or(0)),
             },
             _data_dir: data_dir,
         })
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        if self.closing.writing.load(Ordering::Relaxed) {
+            return;
+        }
+        // A sealed store is taken for whole, so what it has to hold is looked for before, of tenants that nobody has read as well.
+        let lost = self.due_heads().into_iter().find_map(|(tenant, _)| {
+            let is_erasing = self
+                .get(&keys::prefix(keys::ERASING, tenant))
+                .is_ok_and(|marker| marker.is_some());
+            reading::head(self, tenant).err().filter(|_| !is_erasing)
+        });
+        if let Some(error) = lost {
+            tracing::error!(%error, "the store is not sealed");
+            self.closing.unsound.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -155,6 +182,8 @@ struct Closing {
     directory: PathBuf,
     /// A batch was begun and is not durable: after a failure the disk need not hold what the kernel shows.
     writing: AtomicBool,
+    /// It does not hold what it has to.
+    unsound: AtomicBool,
     noted: AtomicU64,
 }
 
@@ -176,7 +205,7 @@ impl Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        if self.writing.load(Ordering::Relaxed) {
+        if self.writing.load(Ordering::Relaxed) || self.unsound.load(Ordering::Relaxed) {
             return;
         }
         if let Err(error) = self.seal() {
@@ -245,9 +274,22 @@ impl Store for SledStore {
         Ok(())
     }
 
-    fn note(&self, group: u64) {
+    fn note(&self, group: u64, heads: &mut dyn Iterator<Item = (CustomerId, u64)>) {
         self.closing.noted.store(group, Ordering::Relaxed);
         self.mark.write(group);
+        self.heads.note(heads);
+    }
+
+    fn strike_head(&self, tenant: CustomerId) -> Result<(), StoreError> {
+        self.heads.strike(tenant)
+    }
+
+    fn due_head(&self, tenant: CustomerId) -> Option<u64> {
+        self.heads.due(tenant)
+    }
+
+    fn due_heads(&self) -> Vec<(CustomerId, u64)> {
+        self.heads.all_due()
     }
 
     fn noted(&self) -> Result<Option<u64>, StoreError> {

@@ -1,5 +1,7 @@
 //! What the journal asks of a store: an ordered map of bytes, atomic batches, and a durability point of its own.
 
+use crate::id::CustomerId;
+
 /// Which way a [`Store::scan`] goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -58,8 +60,21 @@ pub trait Store: Send + Sync + 'static {
     /// Nothing is known about what was applied since the last success, and trying again cannot tell either.
     fn sync(&self) -> Result<(), StoreError>;
 
-    /// Notes beside the data that everything up to this group is durable. That survives the death of the process; a power cut may lose it.
-    fn note(&self, group: u64);
+    /// Notes beside the data that everything up to this group is durable, and the last sequences of the tenants that had a share in it.
+    /// That survives the death of the process; a power cut may lose it.
+    fn note(&self, group: u64, heads: &mut dyn Iterator<Item = (CustomerId, u64)>);
+
+    /// Durably forgets the last sequence of a tenant that is about to be erased.
+    ///
+    /// # Errors
+    /// It could not be made durable.
+    fn strike_head(&self, tenant: CustomerId) -> Result<(), StoreError>;
+
+    /// A sequence that the store has to hold of this tenant, for all that is noted; `None` if nothing is, or the store was closed properly.
+    fn due_head(&self, tenant: CustomerId) -> Option<u64>;
+
+    /// All of those.
+    fn due_heads(&self) -> Vec<(CustomerId, u64)>;
 
     /// What was noted last, or earlier if there was a power cut; `None` if nothing was.
     ///

@@ -1,6 +1,7 @@
 //! What the tests of the journal have in common; the tests themselves, by what they are about.
 
 mod contents;
+mod ending;
 mod erasing;
 mod exporting;
 mod failing;

@@ -59,7 +59,7 @@ impl StoppedJournal {
     /// # Errors
     /// [`ReadError`].
     pub fn all_tenants(&self) -> Result<BTreeSet<CustomerId>, ReadError> {
-        let mut tenants = BTreeSet::new();
+        let mut tenants: BTreeSet<CustomerId> = self.store.due_heads().iter().map(|(tenant, _)| *tenant).collect();
         let spaces = [
             META,
             RECORDS,
@@ -109,6 +109,9 @@ impl StoppedJournal {
             look_at_rows(store, tenant, Space::Row, told)?;
             look_at_rows(store, tenant, Space::Vault, told)?;
             let last = look_at_records(store, tenant, folded, told)?;
+            if let Err(ReadError::Corrupt(what)) = reading::check_end(store, tenant, last) {
+                told(Err(damaged(Place::Event(last + 1), what)));
+            }
             look_at_rows(store, tenant, Space::Audit, told)?;
             Ok(Some(last))
         })

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::admission::Head;
-use super::chores::Chores;
+use super::chores::{Chores, Step};
 use super::group::{After, Group};
 use super::lease::{Append, AppendError, Completion, Lease};
 use super::mark;
@@ -170,6 +170,10 @@ impl Writer {
             .chores
             .step(store, &mut self.group.batch, budget)
             .map_err(|error| error.0)?;
+        if let Step::Marked(tenant) | Step::Erased(tenant) = &step {
+            // It may begin again, below what was noted of it.
+            store.strike_head(*tenant).map_err(|error| error.0)?;
+        }
         if !self.group.batch.is_empty() {
             self.make_durable(store)?;
         }
@@ -198,7 +202,7 @@ impl Writer {
         let applied = Instant::now();
         store.sync().map_err(|error| error.0)?;
         let (commit, sync) = (micros(begun.elapsed()), micros(applied.elapsed()));
-        store.note(self.written);
+        store.note(self.written, &mut self.group.heads());
         self.shared.durable(self.group.number);
         let counters = &self.shared.counters;
         counters.groups.fetch_add(1, Ordering::Relaxed);

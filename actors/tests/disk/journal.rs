@@ -87,10 +87,8 @@ impl Recovery for Check {
 pub(crate) enum Wrong {
     /// It says that it is.
     Told(String),
-    /// It does not say so: events are missing within or wrong.
+    /// It does not say so: events are missing or wrong.
     Events(String),
-    /// It does not say so: a tenant's last events are missing.
-    End(String),
     /// It does not say so: rows beside the events are.
     Rows(String),
 }
@@ -247,7 +245,7 @@ pub(crate) fn holds(directory: &Path, acknowledged: &Acknowledged) -> Result<Ack
         let (last, lease) = recover(&journal, tenant)?;
         if last < *acknowledged {
             let what = format!("tenant {tenant} ends at {last}, {acknowledged} was acknowledged");
-            return Err(Wrong::End(what));
+            return Err(Wrong::Events(what));
         }
         let (done, outcome) = channel();
         let done = Completion::new(move |result| done.send(result).unwrap());

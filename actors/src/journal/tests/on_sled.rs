@@ -225,7 +225,7 @@ fn a_store_that_lost_its_end_while_it_was_open_is_not_sealed() {
     closed(dir.path());
     let store = SledStore::open(lock(dir.path())).unwrap();
     // Groups that were durable, and of which it knows nothing any more.
-    store.note(99);
+    store.note(99, &mut std::iter::empty());
     drop(store);
     assert!(!dir.path().join("store/seal").exists());
     let told = refusal(dir.path());

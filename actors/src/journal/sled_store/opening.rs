@@ -13,9 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use super::files::{io_error, list, sync_tree};
-use super::sled_store::OpenError;
+use super::OpenError;
 use crate::data_dir::create_dir;
+use crate::journal::files::{io_error, list, sync_tree};
 use crate::limits::STORE_CACHE_BYTES;
 
 /// How often, and how many times, to look whether the store's file is free: five seconds in all.
