@@ -15,7 +15,7 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::files::io_error;
+use super::files::{io_error, sync_path};
 use super::sled_store::OpenError;
 use super::store::StoreError;
 use crate::id::CustomerId;
@@ -30,6 +30,7 @@ const LINE_BYTES: usize = CONTENT_BYTES + 4;
 /// The open file, and what stood in it.
 #[derive(Debug)]
 pub(super) struct Heads {
+    directory: PathBuf,
     path: PathBuf,
     lines: Mutex<Lines>,
     /// What the store has to hold; empty if it was closed properly.
@@ -64,6 +65,7 @@ impl Heads {
             buffer: Vec::new(),
         };
         Ok(Self {
+            directory: directory.to_owned(),
             path,
             lines: Mutex::new(lines),
             due: Mutex::new(due),
@@ -82,15 +84,14 @@ impl Heads {
     /// Durably forgets a tenant.
     pub(super) fn strike(&self, tenant: CustomerId) -> Result<(), StoreError> {
         let mut lines = lock(&self.lines);
-        lines
+        let synced = lines
             .add(&mut std::iter::once((tenant, 0)))
-            .and_then(|()| lines.file.sync_data())
-            .map_err(|error| {
-                StoreError(format!(
-                    "cannot strike a tenant out of `{}`: {error}",
-                    self.path.display()
-                ))
-            })?;
+            .and_then(|()| lines.file.sync_data());
+        // The file may have been replaced, and a power cut must not bring the one before back.
+        let synced = synced
+            .map_err(io_error(&self.path))
+            .and_then(|()| sync_path(&self.directory));
+        synced.map_err(|error| StoreError(error.to_string()))?;
         lock(&self.due).remove(&tenant);
         Ok(())
     }
