@@ -61,7 +61,7 @@ impl Heads {
         let lines = Lines {
             file,
             end: length.next_multiple_of(LINE_BYTES as u64),
-            full: HEADS_BYTES.max(length.saturating_mul(2)),
+            full: HEADS_BYTES,
             buffer: Vec::new(),
         };
         Ok(Self {
@@ -135,7 +135,11 @@ impl Lines {
             let sum = crc32fast::hash(self.buffer.get(start..).unwrap_or_default());
             self.buffer.extend_from_slice(&sum.to_be_bytes());
         }
-        self.file.write_all_at(&self.buffer, self.end)?;
+        if let Err(error) = self.file.write_all_at(&self.buffer, self.end) {
+            // Whole lines of it can be there: one must not outlive a later line that strikes it out.
+            let _ = self.file.set_len(self.end);
+            return Err(error);
+        }
         self.end += self.buffer.len() as u64;
         self.buffer.shrink_to(LINE_BYTES * crate::limits::GROUP_EVENTS_MAX);
         Ok(())

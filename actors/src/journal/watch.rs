@@ -6,10 +6,13 @@ use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Since when each thread waits for the store.
-type Waiting = Arc<Mutex<HashMap<ThreadId, Instant>>>;
+/// How many looks each thread's call has lasted for. Looks and not time: while the whole process is paused, nobody looks.
+type Waiting = Arc<Mutex<HashMap<ThreadId, u32>>>;
+
+/// How often to look within the limit.
+const LOOKS: u32 = 4;
 
 /// Watches until it is dropped.
 pub(super) struct Watch {
@@ -24,8 +27,10 @@ impl Watch {
         let (stop, stopped) = channel();
         let watched = Arc::clone(&waiting);
         let watch = move || {
-            while stopped.recv_timeout(limit / 4) == Err(RecvTimeoutError::Timeout) {
-                if lock(&watched).values().any(|since| since.elapsed() > limit) {
+            while stopped.recv_timeout(limit / LOOKS) == Err(RecvTimeoutError::Timeout) {
+                let mut watched = lock(&watched);
+                watched.values_mut().for_each(|looks| *looks += 1);
+                if watched.values().any(|looks| *looks > LOOKS) {
                     give_up();
                 }
             }
@@ -46,7 +51,7 @@ struct Call<'a>(&'a Waiting);
 
 impl<'a> Call<'a> {
     fn begin(waiting: &'a Waiting) -> Self {
-        lock(waiting).insert(std::thread::current().id(), Instant::now());
+        lock(waiting).insert(std::thread::current().id(), 0);
         Self(waiting)
     }
 }

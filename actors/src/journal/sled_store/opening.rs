@@ -4,7 +4,7 @@
 //! does not need. It never makes the snapshot's name durable. So a power cut can leave the snapshot before, which needs what was
 //! overwritten: the log then seems to end there, and all that was acknowledged behind is gone.
 //!
-//! Therefore it is opened twice. The first time it fails, after the snapshot and before anything is overwritten: there is a file where
+//! Therefore it is opened twice. The first time it fails, after the snapshot and before it overwrites what an older one needs: there is a file where
 //! it looks for the directory of its large values, of which it has none. Then the snapshot's name is made durable.
 
 use std::fs::{self, File, TryLockError};
