@@ -1,7 +1,8 @@
 //! The store's files as the file system knows them: their names, and how those become durable.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::sled_store::OpenError;
@@ -9,6 +10,13 @@ use super::sled_store::OpenError;
 pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Io { path, source }
+}
+
+/// Opens a file of our own beside the store's, for its owner alone, or makes it.
+pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path)
 }
 
 /// The paths in a directory.

@@ -9,13 +9,14 @@
 //! again, each of them is held against the store when its tenant is read.
 
 use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use super::files::{io_error, sync_path};
+use super::files::{io_error, open_or_make, sync_path};
+use super::shared::lock;
 use super::sled_store::OpenError;
 use super::store::StoreError;
 use crate::id::CustomerId;
@@ -51,7 +52,7 @@ impl Heads {
     /// Opens the file of a store, or makes it; reads it only if the store `was_closed` otherwise than properly.
     pub(super) fn open(directory: &Path, was_closed: bool) -> Result<Self, OpenError> {
         let path = directory.join(HEADS);
-        let file = open(&path).map_err(io_error(&path))?;
+        let file = open_or_make(&path).map_err(io_error(&path))?;
         let due = if was_closed {
             HashMap::new()
         } else {
@@ -112,7 +113,7 @@ impl Heads {
         let path = self.path.with_extension("new");
         let _ = fs::remove_file(&path);
         let mut shorter = Lines {
-            file: open(&path)?,
+            file: open_or_make(&path)?,
             end: 0,
             full: 0,
             buffer: std::mem::take(&mut lines.buffer),
@@ -146,12 +147,6 @@ impl Lines {
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    options.open(path)
-}
-
 /// The last line of each tenant, without those that were struck out. A line that does not stand its checksum was torn.
 fn read(path: &Path) -> io::Result<HashMap<CustomerId, u64>> {
     let mut heads = HashMap::new();
@@ -173,10 +168,6 @@ fn read(path: &Path) -> io::Result<HashMap<CustomerId, u64>> {
         };
     }
     Ok(heads)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

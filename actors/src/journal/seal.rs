@@ -3,12 +3,12 @@
 //! The mark is overwritten after every group, in place and without a sync: it survives the death of the process, and after a power cut
 //! it is at worst too low. The seal is there only while the store is closed. It is broken, durably, before the store is opened.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use super::files::{io_error, list, sync_path};
+use super::files::{io_error, list, open_or_make, sync_path};
 use super::heads::HEADS;
 use super::sled_store::OpenError;
 use super::store::StoreError;
@@ -26,9 +26,7 @@ impl Mark {
     /// Opens the mark of a store, or makes it.
     pub(super) fn open(directory: &Path) -> Result<Self, OpenError> {
         let path = directory.join(MARK);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.open(&path).map(Self).map_err(io_error(&path))
+        open_or_make(&path).map(Self).map_err(io_error(&path))
     }
 
     /// What it says; `None` before its first write, and after a power cut that has lost that one.

@@ -79,8 +79,9 @@ struct Progress {
     waiting: usize,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // None of the critical sections here can leave its data half changed.
+/// Locks, also after a panic elsewhere.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // None of the critical sections under these locks can leave its data half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

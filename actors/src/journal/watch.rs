@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
+
+use super::shared::lock;
 
 /// How many looks each thread's call has lasted for. Looks and not time: while the whole process is paused, nobody looks.
 type Waiting = Arc<Mutex<HashMap<ThreadId, u32>>>;
@@ -60,10 +62,6 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         lock(self.0).remove(&std::thread::current().id());
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ends the process: whatever was acknowledged is on disk.
