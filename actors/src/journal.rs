@@ -31,6 +31,7 @@ mod inspection;
 mod keys;
 mod lease;
 mod mark;
+mod meta;
 mod offline;
 mod reading;
 mod record;
@@ -66,7 +67,7 @@ pub use record::{Events, read_record};
 pub use recovery::{RecoverError, Recovery};
 pub use sled_store::OpenError;
 pub use status::Status;
-pub use store::{Direction, Store, StoreError, Visit, WriteBatch};
+pub use store::{Direction, End, Reads, Store, StoreError, Visit, WriteBatch};
 pub use verification::{Damaged, Item, Place};
 
 use crate::data_dir::DataDir;

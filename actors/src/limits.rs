@@ -86,6 +86,8 @@ pub const OFFLINE_BATCH_BYTES: usize = 1024 * 1024;
 pub const HEADS_BYTES: u64 = 256 * 1024;
 /// Seconds that the store may take to write a batch or to read a row before the process ends.
 pub const STORE_CALL_SECONDS_MAX: u64 = 60;
+/// Seconds that it may take, when the store is closed, to look at what was written since it was opened. If that is not enough, it is not sealed.
+pub const STORE_LOOK_SECONDS_MAX: u64 = 10;
 /// Seconds that closing the store may take before it is given up.
 pub const STORE_CLOSE_SECONDS_MAX: u64 = 10;
 /// Bytes that sled may cache.

@@ -104,7 +104,8 @@ impl Verification {
         let outcome = self.journal.look_at(customer, &mut |told| match told {
             Ok(item) => checking.item(item, looked, found),
             Err(damaged) => {
-                checking.is_broken = true;
+                // Which rows are missing may still be told.
+                checking.is_broken |= damaged.place != Place::Rows;
                 found(finding(damaged));
             }
         });
@@ -145,6 +146,7 @@ fn describe(place: &Place) -> String {
         Place::Event(sequence) => format!("event {sequence}"),
         Place::Record(last) => format!("record that ends at event {last}"),
         Place::Row(space, key) => format!("{} {}", space.name(), hex(key)),
+        Place::Rows => "rows".to_owned(),
         Place::Meta => "meta row".to_owned(),
         Place::Erasure => "marker of an erasure".to_owned(),
         Place::Key(key) => format!("key {}", hex(key)),
@@ -498,6 +500,26 @@ mod tests {
         );
         let setup = Setup::new();
         setup.store.damage(&setup.stored(b'k')[0].0, None);
-        setup.finds(&format!("signing key {}", KeyId::from_bytes([5; 16])), "missing");
+        let (_, found) = setup.verify();
+        let key = format!("{} signing key {}", customer(1), KeyId::from_bytes([5; 16]));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains(" rows: ") && found[0].contains("rows are missing"));
+        assert!(found[1].starts_with(&key) && found[1].contains("missing"), "{found:?}");
+    }
+
+    #[test]
+    fn a_row_that_is_missing_or_older_is_found() {
+        let key = |setup: &Setup| setup.stored(b'a')[0].0.clone();
+        let setup = Setup::new();
+        setup.store.damage(&key(&setup), None);
+        setup.finds("rows", "audit entries are missing");
+        let setup = Setup::new();
+        let older = setup.stored(b'a')[0].1.clone();
+        let row_key = [&[0; 8][..], &3_u64.to_be_bytes(), b"aud_1"].concat();
+        let newer = br#"{"id":"aud_1","at":2,"actor":"management","action":"a.b","target":"t"}"#;
+        setup.row(Space::Audit, &row_key, newer);
+        assert!(setup.verify().1.is_empty());
+        setup.store.damage(&key(&setup), Some(older));
+        setup.finds("rows", "audit entries are missing, or are older");
     }
 }

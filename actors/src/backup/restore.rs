@@ -17,7 +17,7 @@ use crate::commands::{Caller, Command, Moment, RestoreCustomer, Rules};
 use crate::crypto::seal::{MasterKey, Sealer};
 use crate::data_dir::{DataDir, DataDirError, Unsealing};
 use crate::id::CustomerId;
-use crate::journal::{Events, OfflineWriter, OpenError, Piece, Space, StoppedJournal, StoreError};
+use crate::journal::{Events, OfflineWriter, OpenError, Piece, ReadError, Space, StoppedJournal, StoreError};
 use crate::permissions::Effect;
 use crate::tenant::State;
 use crate::tenant::event::Recorded;
@@ -40,6 +40,9 @@ pub enum RestoreError {
     /// The store does not take what is written.
     #[error("the store cannot be written: {0}")]
     Store(#[from] StoreError),
+    /// What was written cannot be read again.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// What a restoration means for a customer cannot be recorded.
     #[error("customer {customer}: {reason}")]
     Customer {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::SideChange;
 use super::group::After;
 use super::lease::{Append, Lease, LeaseState, Refusal};
+use super::meta::Meta;
 use super::reading::{self, StoredHead};
 use super::recovery::{Fenced, RecoverJob};
 use super::writer::{Entry, Writer};
@@ -19,7 +20,8 @@ pub(super) struct Head {
     revoked: bool,
     state: Arc<LeaseState>,
     last: u64,
-    folded: u64,
+    /// As of the last group that was written.
+    pub(super) meta: Meta,
     /// Nothing of the tenant was ever written: its first write brings the meta row.
     pub(super) fresh: bool,
     /// The group in which it has a share, and where.
@@ -91,19 +93,19 @@ impl Writer {
         }
         let number = self.group.number;
         let known = head.place.filter(|(group, _)| *group == number).map(|(_, place)| place);
-        let place = self.group.place(&lease, known);
+        let place = known.unwrap_or_else(|| self.group.add_part(&lease, head.last, head.meta));
         head.place = Some((number, place));
         if !events.is_empty() {
             self.group.add_events(place, &events, last);
             head.last = last;
         }
-        self.group.add_side(tenant, side);
+        self.group.add_side(place, side);
         if let Some(up_to) = fold_up_to {
-            head.folded = up_to;
+            head.meta.folded = up_to;
             self.group.add_after(After::Trim(tenant, up_to));
         }
         if head.fresh || fold_up_to.is_some() {
-            self.group.add_meta(place, head.folded);
+            self.group.add_meta(place, head.meta.folded);
         }
         if std::mem::take(&mut head.fresh) {
             self.group.add_after(After::Created(tenant));
@@ -144,7 +146,7 @@ impl Writer {
         head.state = Arc::clone(lease.state());
         let fenced = Fenced {
             lease,
-            folded: head.folded,
+            meta: head.meta,
             last: head.last,
         };
         self.group.add_after(After::Stream(job, fenced));
@@ -154,15 +156,15 @@ impl Writer {
         let fresh = stored.is_none();
         let stored = stored.unwrap_or(StoredHead {
             last: 0,
-            folded: 0,
+            meta: Meta::default(),
             untrimmed: false,
         });
         if stored.untrimmed {
-            self.chores.trim(tenant, stored.folded);
+            self.chores.trim(tenant, stored.meta.folded);
         }
         let lease = Lease::new(tenant, stored.last);
         let (epoch, state) = (lease.epoch(), Arc::clone(lease.state()));
-        let (last, folded) = (stored.last, stored.folded);
+        let (last, meta) = (stored.last, stored.meta);
         self.heads.insert(
             tenant,
             Head {
@@ -170,7 +172,7 @@ impl Writer {
                 revoked: true,
                 state,
                 last,
-                folded,
+                meta,
                 fresh,
                 place: None,
             },
@@ -189,9 +191,9 @@ impl Head {
             });
         }
         match fold_up_to {
-            Some(up_to) if up_to < self.folded || up_to > last => Err(Refusal::WrongFold {
+            Some(up_to) if up_to < self.meta.folded || up_to > last => Err(Refusal::WrongFold {
                 up_to,
-                folded: self.folded,
+                folded: self.meta.folded,
                 last,
             }),
             Some(_) | None => Ok(()),

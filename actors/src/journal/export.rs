@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use super::keys::{self, Space};
+use super::meta::{Meta, Sum};
 use super::reading::{self, corrupt, each_row};
-use super::record::Record;
+use super::record::{Record, WholeRow};
 use super::shared::Shared;
-use super::store::{Store, Visit};
+use super::store::{Reads, Store, Visit};
 use super::{Journal, ReadError, StoppedJournal};
 use crate::id::CustomerId;
 use crate::limits::EXPORT_PAGE_BYTES;
@@ -80,8 +81,10 @@ impl Source {
 pub struct Export {
     source: Source,
     tenant: CustomerId,
-    folded: u64,
+    meta: Meta,
     last: u64,
+    /// The sums of the rows that were given out.
+    rows: Meta,
     /// Tells whether an erasure has passed by meanwhile.
     erasure: Option<Vec<u8>>,
     phase: Phase,
@@ -110,8 +113,12 @@ impl Phase {
     }
 }
 
-/// A page, and the key behind it if the space may go on.
-type Page = (Vec<Piece>, Option<Vec<u8>>);
+struct Page {
+    pieces: Vec<Piece>,
+    /// The key behind it, if the space may go on.
+    next: Option<Vec<u8>>,
+    rows: Sum,
+}
 
 impl Export {
     fn begin(source: Source, tenant: CustomerId) -> Result<Option<Self>, ReadError> {
@@ -125,18 +132,19 @@ impl Export {
         Ok(Some(Self {
             source,
             tenant,
-            folded: head.folded,
+            meta: head.meta,
             last: head.last,
+            rows: Meta::default(),
             erasure,
             phase: Phase::Rows(Space::Row),
             from: Vec::new(),
-            given: head.folded,
+            given: head.meta.folded,
         }))
     }
 
     /// The sequence up to which events stand in the rows.
     pub const fn folded(&self) -> u64 {
-        self.folded
+        self.meta.folded
     }
 
     /// The sequence of the last event that it gives out.
@@ -159,7 +167,10 @@ impl Export {
                 }
                 page => page?,
             };
-            let (pieces, next) = page;
+            let Page { pieces, next, rows } = page;
+            if let Phase::Rows(space) = self.phase {
+                self.rows.sum_mut(space).add_all(rows);
+            }
             if let Some(Piece::Record { last_sequence, .. }) = pieces.last() {
                 self.given = *last_sequence;
             }
@@ -171,27 +182,31 @@ impl Export {
                 return Ok(pieces);
             }
         }
-        self.check_unchanged()?;
-        if self.given == self.last {
-            return Ok(Vec::new());
-        }
+        let meta = self.check_unchanged()?;
         let (given, last, tenant) = (self.given, self.last, self.tenant);
-        let what = format!("tenant {tenant}: the events end at sequence {given} instead of {last}");
-        Err(ReadError::Corrupt(what).into())
+        if given != last {
+            let what = format!("tenant {tenant}: the events end at sequence {given} instead of {last}");
+            return Err(ReadError::Corrupt(what).into());
+        }
+        // Counts and audit entries may have come meanwhile: who writes them has read the rest when it began to.
+        if meta == self.meta {
+            self.meta.check(tenant, &self.rows)?;
+        }
+        Ok(Vec::new())
     }
 
-    fn check_unchanged(&self) -> Result<(), ExportError> {
+    fn check_unchanged(&self) -> Result<Meta, ExportError> {
         let tenant = self.tenant;
         // Asked first: an erasure that ends only after the read below is neither told by what that finds nor going on behind it.
         let is_erasing = self.source.is_erasing(tenant)?;
-        let (erasure, folded) = self
+        let (erasure, meta) = self
             .source
-            .read(|store| Ok((reading::erasure(store, tenant)?, reading::folded(store, tenant)?)))?;
+            .read(|store| Ok((reading::erasure(store, tenant)?, Meta::read(store, tenant)?)))?;
         if is_erasing || erasure != self.erasure {
             return Err(ExportError::Erased);
         }
-        match folded {
-            Some(folded) if folded == self.folded => Ok(()),
+        match meta {
+            Some(meta) if meta.folded == self.meta.folded => Ok(meta),
             Some(_) => Err(ExportError::Folded),
             None => Err(ExportError::Erased),
         }
@@ -204,36 +219,40 @@ impl Export {
                 let from = self.begin_or_go_on(|| keys::prefix(space.byte(), tenant).to_vec());
                 let to = keys::prefix_end(space.byte(), tenant);
                 self.source.read(|store| {
-                    page(store, tenant, space.name(), (&from, &to), |row_key, value| {
-                        let key = keys::side_caller_key(row_key)
-                            .ok_or_else(|| corrupt(tenant, space.name(), row_key, "the key is malformed"))?;
-                        let value = value.to_vec();
+                    page(store, tenant, space.name(), (&from, &to), |row| {
+                        let key = keys::side_caller_key(row.key)
+                            .ok_or_else(|| corrupt(tenant, space.name(), row.key, "the key is malformed"))?;
+                        let value = row.value.to_vec();
                         Ok(Piece::Row { space, key, value })
                     })
                 })
             }
             Phase::Records => {
-                let from = self.begin_or_go_on(|| keys::record(tenant, self.folded.saturating_add(1)));
+                let from = self.begin_or_go_on(|| keys::record(tenant, self.meta.folded.saturating_add(1)));
                 let to = keys::record(tenant, self.last.saturating_add(1));
-                let (given, folded) = (self.given, self.folded);
+                let (given, folded) = (self.given, self.meta.folded);
                 self.source.read(|store| {
                     let mut last = given;
-                    page(store, tenant, "record", (&from, &to), |row_key, value| {
-                        let damaged = |what: String| corrupt(tenant, "record", row_key, &what);
-                        let record = Record::parse(value).map_err(|damage| damaged(damage.to_string()))?;
-                        if Some(record.last_sequence) != keys::record_last(row_key) {
+                    page(store, tenant, "record", (&from, &to), |row| {
+                        let damaged = |what: String| corrupt(tenant, "record", row.key, &what);
+                        let record = Record::parse(row.value).map_err(|damage| damaged(damage.to_string()))?;
+                        if Some(record.last_sequence) != keys::record_last(row.key) {
                             return Err(damaged(format!("its events end at {}", record.last_sequence)));
                         }
                         record.check_follows(last, folded).map_err(damaged)?;
                         last = record.last_sequence;
                         Ok(Piece::Record {
                             last_sequence: last,
-                            value: value.to_vec(),
+                            value: row.value.to_vec(),
                         })
                     })
                 })
             }
-            Phase::Done => Ok((Vec::new(), None)),
+            Phase::Done => Ok(Page {
+                pieces: Vec::new(),
+                next: None,
+                rows: Sum::default(),
+            }),
         }
     }
 
@@ -287,21 +306,22 @@ impl StoppedJournal {
 
 /// Takes rows of a range until a page is full.
 fn page(
-    store: &dyn Store,
+    store: &dyn Reads,
     tenant: CustomerId,
     what: &str,
     (from, to): (&[u8], &[u8]),
-    mut piece: impl FnMut(&[u8], &[u8]) -> Result<Piece, ReadError>,
+    mut piece: impl FnMut(WholeRow<'_>) -> Result<Piece, ReadError>,
 ) -> Result<Page, ReadError> {
-    let (mut pieces, mut next, mut bytes) = (Vec::new(), None, 0);
-    each_row(store, tenant, what, from, to, |row_key, value| {
-        pieces.push(piece(row_key, value)?);
-        bytes += row_key.len() + value.len();
+    let (mut pieces, mut next, mut rows, mut bytes) = (Vec::new(), None, Sum::default(), 0);
+    each_row(store, tenant, what, from, to, |row| {
+        pieces.push(piece(row)?);
+        rows.add(row.checksum);
+        bytes += row.key.len() + row.value.len();
         if bytes < EXPORT_PAGE_BYTES {
             return Ok::<_, ReadError>(Visit::Next);
         }
-        next = Some(keys::behind_row(row_key));
+        next = Some(keys::behind_row(row.key));
         Ok(Visit::Stop)
     })?;
-    Ok((pieces, next))
+    Ok(Page { pieces, next, rows })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use super::store::{Direction, End, Reads, Store, StoreError, Visit, WriteBatch};
 use crate::id::CustomerId;
 
 /// Where a fault strikes.
@@ -179,7 +179,7 @@ fn apply(map: &mut Map, batch: &Batch) {
     }
 }
 
-impl Store for FaultyStore {
+impl Reads for FaultyStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.strike(Operation::Get)?;
         let mut inner = self.lock();
@@ -224,7 +224,9 @@ impl Store for FaultyStore {
             }
         }
     }
+}
 
+impl Store for FaultyStore {
     fn apply(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         {
             let mut inner = self.lock();
@@ -265,19 +267,19 @@ impl Store for FaultyStore {
         Ok(())
     }
 
-    fn note(&self, group: u64, _: &mut dyn Iterator<Item = (CustomerId, u64)>) {
+    fn note(&self, group: u64, _: &mut dyn Iterator<Item = (CustomerId, End)>) {
         self.lock().noted = Some(group);
     }
 
-    fn strike_head(&self, _: CustomerId) -> Result<(), StoreError> {
+    fn strike_end(&self, _: CustomerId) -> Result<(), StoreError> {
         Ok(())
     }
 
-    fn due_head(&self, _: CustomerId) -> Option<u64> {
+    fn due_end(&self, _: CustomerId) -> Option<End> {
         None
     }
 
-    fn due_heads(&self) -> Vec<(CustomerId, u64)> {
+    fn due_tenants(&self, _: Option<CustomerId>, _: usize) -> Vec<CustomerId> {
         Vec::new()
     }
 

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::keys::{self, META};
+use super::keys::{self, Space};
 use super::lease::{AppendError, Completion, Lease, LeaseState, SideChange};
+use super::meta::Meta;
 use super::record::{self, Events, RECORD_HEADER_BYTES};
 use super::recovery::{Fenced, RecoverError, RecoverJob};
-use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use super::store::{Direction, End, Reads, StoreError, Visit, WriteBatch};
 use crate::id::CustomerId;
 use crate::limits::{GROUP_BYTES_MAX, GROUP_EVENTS_MAX};
 
@@ -19,13 +20,21 @@ pub(super) struct Group {
     parts: Vec<Part>,
     parts_used: usize,
     /// By the whole row key: of several changes of one row in a group only the last is written.
-    side: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    side: HashMap<Vec<u8>, RowChange>,
     waiters: Vec<(Completion, Result<(), AppendError>)>,
     after: Vec<After>,
     weight: usize,
     payload_bytes: usize,
     pub(super) events: u64,
     pub(super) batch: WriteBatch,
+}
+
+/// A change of a row.
+struct RowChange {
+    /// Of the tenant's share.
+    place: usize,
+    space: Space,
+    value: Option<Vec<u8>>,
 }
 
 /// One tenant's share.
@@ -36,8 +45,9 @@ struct Part {
     count: u32,
     /// Room for the record's head, then the events.
     record: Vec<u8>,
-    /// The folded sequence, if the meta row has to be written.
-    meta: Option<u64>,
+    meta: Meta,
+    /// Whether the meta row has to be written.
+    is_meta_new: bool,
 }
 
 /// What has to wait until the group is durable.
@@ -84,29 +94,28 @@ impl Group {
         self.after.push(after);
     }
 
-    /// The place of a tenant's share, new if it has none yet.
-    pub(super) fn place(&mut self, lease: &Lease, place: Option<usize>) -> usize {
-        if let Some(place) = place {
-            return place;
-        }
+    /// Makes a share for a tenant that has none yet, and tells its place.
+    pub(super) fn add_part(&mut self, lease: &Lease, last: u64, meta: Meta) -> usize {
         let place = self.parts_used;
         self.parts_used += 1;
         if let Some(part) = self.parts.get_mut(place) {
             part.tenant = lease.tenant();
             part.state = Arc::clone(lease.state());
             part.count = 0;
-            part.last = 0;
-            part.meta = None;
+            part.last = last;
+            part.meta = meta;
+            part.is_meta_new = false;
             part.record.clear();
         } else {
             let state = Arc::clone(lease.state());
             self.parts.push(Part {
                 tenant: lease.tenant(),
                 state,
-                last: 0,
+                last,
                 count: 0,
                 record: Vec::new(),
-                meta: None,
+                meta,
+                is_meta_new: false,
             });
         }
         place
@@ -126,19 +135,22 @@ impl Group {
 
     pub(super) fn add_meta(&mut self, place: usize, folded: u64) {
         if let Some(part) = self.parts.get_mut(place) {
-            part.meta = Some(folded);
+            part.meta.folded = folded;
+            part.is_meta_new = true;
         }
     }
 
-    pub(super) fn add_side(&mut self, tenant: CustomerId, changes: Vec<SideChange>) {
-        for change in changes {
-            self.side
-                .insert(keys::side(change.space, tenant, &change.key), change.value);
+    pub(super) fn add_side(&mut self, place: usize, changes: Vec<SideChange>) {
+        let Some(part) = self.parts.get_mut(place) else { return };
+        part.is_meta_new |= !changes.is_empty();
+        for SideChange { space, key, value } in changes {
+            let row_key = keys::side(space, part.tenant, &key);
+            self.side.insert(row_key, RowChange { place, space, value });
         }
     }
 
     /// Turns what was gathered into the batch.
-    pub(super) fn write(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+    pub(super) fn write(&mut self, store: &dyn Reads) -> Result<(), StoreError> {
         let mut key = Vec::with_capacity(64);
         for part in self.parts.iter_mut().take(self.parts_used) {
             if part.count > 0 {
@@ -153,26 +165,38 @@ impl Group {
                     &part.record,
                 );
             }
-            if let Some(folded) = part.meta {
-                record::put_sealed(&mut self.batch, &keys::prefix(META, part.tenant), &folded.to_be_bytes());
-            }
         }
-        for (row_key, value) in self.side.drain() {
-            let mut chunks = 0;
-            if let Some(value) = &value {
-                chunks = record::chunks_of(value.len());
-                record::put_chunks(&mut self.batch, &mut key, &row_key, value);
-            }
-            // A secret must not live on in the chunks that its successor does not overwrite.
-            delete_chunks_from(store, &mut self.batch, &mut key, &row_key, chunks)?;
+        for (row_key, change) in self.side.drain() {
+            let Some(part) = self.parts.get_mut(change.place) else {
+                continue;
+            };
+            let meta = (&mut part.meta, change.space);
+            change_row(store, &mut self.batch, meta, &row_key, change.value.as_deref())?;
+        }
+        for part in self
+            .parts
+            .iter_mut()
+            .take(self.parts_used)
+            .filter(|part| part.is_meta_new)
+        {
+            part.meta = part.meta.next();
+            part.meta.put(&mut self.batch, part.tenant);
         }
         Ok(())
     }
 
-    /// The tenants that have events in it, with their last sequences.
-    pub(super) fn heads(&self) -> impl Iterator<Item = (CustomerId, u64)> {
-        let parts = self.parts.iter().take(self.parts_used).filter(|part| part.count > 0);
-        parts.map(|part| (part.tenant, part.last))
+    /// The tenants whose meta rows were written with it.
+    pub(super) fn metas(&self) -> impl Iterator<Item = (CustomerId, Meta)> {
+        let parts = self.parts.iter().take(self.parts_used).filter(|part| part.is_meta_new);
+        parts.map(|part| (part.tenant, part.meta))
+    }
+
+    /// The tenants that have a share in it, with their ends.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (CustomerId, End)> {
+        self.parts.iter().take(self.parts_used).map(|part| {
+            let (last, version) = (part.last, part.meta.version);
+            (part.tenant, End { last, version })
+        })
     }
 
     /// Everything is durable: tells the leases, then the waiters; gives back what waited behind them.
@@ -209,20 +233,37 @@ impl Group {
     }
 }
 
-/// Deletes the chunks that are stored of a row from this one on. It asks the keys, because a damaged value could hide some.
-pub(super) fn delete_chunks_from(
-    store: &dyn Store,
+/// Adds the change of a row to a batch, and to the sums of its tenant.
+pub(super) fn change_row(
+    store: &dyn Reads,
     batch: &mut WriteBatch,
-    key: &mut Vec<u8>,
+    (meta, space): (&mut Meta, Space),
     row_key: &[u8],
-    from: usize,
+    value: Option<&[u8]>,
 ) -> Result<(), StoreError> {
-    // No value has so many chunks that the next number would not fit.
-    record::chunk_key(key, row_key, u16::try_from(from).unwrap_or(u16::MAX));
-    let mut to = row_key.to_vec();
-    to.extend_from_slice(&[0xff; keys::CHUNK_BYTES + 1]);
-    store.scan(key, &to, Direction::Up, &mut |stored, _| {
-        batch.delete(stored);
-        Visit::Next
-    })
+    let sum = meta.sum_mut(space);
+    let mut chunks = 0;
+    if let Some(value) = value {
+        chunks = record::chunks_of(value.len());
+        sum.add(record::put_chunks(batch, &mut Vec::with_capacity(64), row_key, value));
+    }
+    // It asks the keys, because a damaged value could hide some.
+    let mut earlier = None;
+    store.scan(
+        row_key,
+        &keys::behind_row(row_key),
+        Direction::Up,
+        &mut |key, stored| {
+            earlier = Some(record::stored_checksum(stored));
+            // A secret must not live on in the chunks that its successor does not overwrite.
+            if keys::split_chunk(key).is_none_or(|(_, chunk)| usize::from(chunk) >= chunks) {
+                batch.delete(key);
+            }
+            Visit::Next
+        },
+    )?;
+    if let Some(checksum) = earlier {
+        sum.remove(checksum);
+    }
+    Ok(())
 }

@@ -70,18 +70,18 @@ impl StoppedJournal {
         let Some(head) = reading::head(store, tenant)? else {
             return Ok(None);
         };
-        let from = keys::record(tenant, head.folded.saturating_add(1));
+        let from = keys::record(tenant, head.meta.folded.saturating_add(1));
         let to = keys::prefix_end(keys::RECORDS, tenant);
-        let (mut last, mut stopped) = (head.folded, false);
-        each_row(store, tenant, "record", &from, &to, |row_key, value| {
-            let damaged = |what: String| E::from(corrupt(tenant, "record", row_key, &what));
-            let record = Record::parse(value).map_err(|damage| damaged(damage.to_string()))?;
+        let (mut last, mut stopped) = (head.meta.folded, false);
+        each_row(store, tenant, "record", &from, &to, |row| {
+            let damaged = |what: String| E::from(corrupt(tenant, "record", row.key, &what));
+            let record = Record::parse(row.value).map_err(|damage| damaged(damage.to_string()))?;
             // Only the first record may reach below: it straddles the fold.
-            if record.first_sequence > last + 1 || (last > head.folded && record.first_sequence <= last) {
+            if record.first_sequence > last + 1 || (last > head.meta.folded && record.first_sequence <= last) {
                 let what = format!("it begins at {}, but {} is next", record.first_sequence, last + 1);
                 return Err(damaged(what));
             }
-            for (sequence, event) in record.events().filter(|(sequence, _)| *sequence > head.folded) {
+            for (sequence, event) in record.events().filter(|(sequence, _)| *sequence > head.meta.folded) {
                 if visit(sequence, event)? == Visit::Stop {
                     stopped = true;
                     return Ok(Visit::Stop);
@@ -97,7 +97,7 @@ impl StoppedJournal {
             );
             return Err(ReadError::Corrupt(what).into());
         }
-        Ok(Some(head.folded))
+        Ok(Some(head.meta.folded))
     }
 }
 

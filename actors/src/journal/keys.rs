@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `format` | version of this layout |
 //! | `group` | number of the last group |
-//! | `m` tenant | meta: the folded-up-to sequence; exists from a tenant's first write |
+//! | `m` tenant | meta: the folded-up-to sequence, and what the rows add up to; exists from a tenant's first write |
 //! | `x` tenant | an unfinished erasure |
 //! | `e` tenant | the fact that a finished erasure left behind |
 //! | `j` tenant last-sequence(u64) chunk(u16) | events of one group |

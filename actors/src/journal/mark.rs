@@ -6,7 +6,7 @@
 use super::keys::GROUP;
 use super::record;
 use super::sled_store::OpenError;
-use super::store::{Store, StoreError, WriteBatch};
+use super::store::{Reads, Store, WriteBatch};
 
 /// Adds the row to the batch of this group.
 pub(super) fn put(batch: &mut WriteBatch, group: u64) {
@@ -14,8 +14,8 @@ pub(super) fn put(batch: &mut WriteBatch, group: u64) {
 }
 
 /// The number of the last group that a store holds; 0 before the first.
-pub(super) fn stored(get: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>, StoreError>) -> Result<u64, OpenError> {
-    let Some(row) = get(GROUP).map_err(|error| OpenError::Store(error.0))? else {
+pub(super) fn stored(store: &dyn Reads) -> Result<u64, OpenError> {
+    let Some(row) = store.get(GROUP).map_err(|error| OpenError::Store(error.0))? else {
         return Ok(0);
     };
     let damaged = |what: &dyn std::fmt::Display| OpenError::Corrupt(format!("group row: {what}"));
@@ -28,7 +28,7 @@ pub(super) fn stored(get: impl FnOnce(&[u8]) -> Result<Option<Vec<u8>>, StoreErr
 
 /// Refuses a store that ends before what was durable; gives the number of its last group.
 pub(super) fn check(store: &dyn Store) -> Result<u64, OpenError> {
-    let stored = stored(|key| store.get(key))?;
+    let stored = stored(store)?;
     let noted = store.noted().map_err(|error| OpenError::Store(error.0))?;
     refuse_loss(stored, noted.unwrap_or(0))?;
     Ok(stored)

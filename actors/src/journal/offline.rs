@@ -1,9 +1,11 @@
 //! Writing to a stopped store: what a restoration puts there, and secrets that are sealed anew.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::group::delete_chunks_from;
-use super::keys::{self, META, Space};
+use super::group::change_row;
+use super::keys::{self, Space};
+use super::meta::Meta;
 use super::record::{self, Events};
 use super::store::{Store, StoreError, WriteBatch};
 use super::{ReadError, SideRow, StoppedJournal, reading};
@@ -16,19 +18,27 @@ pub struct OfflineWriter {
     store: Arc<dyn Store>,
     batch: WriteBatch,
     key: Vec<u8>,
+    /// What was changed since the last batch, and the tenants that do not exist yet.
+    metas: BTreeMap<CustomerId, Changed>,
+}
+
+struct Changed {
+    meta: Meta,
+    exists: bool,
 }
 
 impl OfflineWriter {
-    /// Puts a row.
+    /// Puts a row, once between two commits.
     ///
     /// # Errors
-    /// The store's.
-    pub fn row(&mut self, tenant: CustomerId, space: Space, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    /// [`ReadError`].
+    pub fn row(&mut self, tenant: CustomerId, space: Space, key: &[u8], value: &[u8]) -> Result<(), ReadError> {
+        let store = Arc::clone(&self.store);
         let row_key = keys::side(space, tenant, key);
-        record::put_chunks(&mut self.batch, &mut self.key, &row_key, value);
-        let chunks = record::chunks_of(value.len());
-        delete_chunks_from(self.store.as_ref(), &mut self.batch, &mut self.key, &row_key, chunks)?;
-        self.flush_if_full()
+        let changed = changed(&mut self.metas, store.as_ref(), tenant)?;
+        let meta = (&mut changed.meta, space);
+        change_row(store.as_ref(), &mut self.batch, meta, &row_key, Some(value))?;
+        Ok(self.flush_if_full()?)
     }
 
     /// Puts a whole record whose last event has this sequence.
@@ -54,13 +64,15 @@ impl OfflineWriter {
         self.record(tenant, last, &[header.as_slice(), events.bytes()].concat())
     }
 
-    /// Puts the row by which a tenant exists: the sequence up to which its events stand in its rows.
+    /// Has a tenant exist: the events up to this sequence stand in its rows.
     ///
     /// # Errors
-    /// The store's.
-    pub fn meta(&mut self, tenant: CustomerId, folded: u64) -> Result<(), StoreError> {
-        record::put_sealed(&mut self.batch, &keys::prefix(META, tenant), &folded.to_be_bytes());
-        self.flush_if_full()
+    /// [`ReadError`].
+    pub fn meta(&mut self, tenant: CustomerId, folded: u64) -> Result<(), ReadError> {
+        let changed = changed(&mut self.metas, self.store.as_ref(), tenant)?;
+        changed.meta.folded = folded;
+        changed.exists = true;
+        Ok(self.flush_if_full()?)
     }
 
     /// Makes everything durable.
@@ -79,11 +91,33 @@ impl OfflineWriter {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
+        for (tenant, changed) in self.metas.iter().filter(|(_, changed)| changed.exists) {
+            changed.meta.next().put(&mut self.batch, *tenant);
+        }
+        self.metas.retain(|_, changed| !changed.exists);
         if !self.batch.is_empty() {
             self.store.apply(&self.batch)?;
             self.batch.clear();
         }
         self.store.sync()
+    }
+}
+
+/// The meta row of a tenant, to be changed: as it is stored, or as what is stored without one adds up to.
+fn changed<'m>(
+    metas: &'m mut BTreeMap<CustomerId, Changed>,
+    store: &dyn Store,
+    tenant: CustomerId,
+) -> Result<&'m mut Changed, ReadError> {
+    use std::collections::btree_map::Entry;
+    match metas.entry(tenant) {
+        Entry::Occupied(known) => Ok(known.into_mut()),
+        Entry::Vacant(place) => {
+            let stored = Meta::read(store, tenant)?;
+            let exists = stored.is_some();
+            let meta = stored.map_or_else(|| Meta::of_rows(store, tenant), Ok)?;
+            Ok(place.insert(Changed { meta, exists }))
+        }
     }
 }
 
@@ -94,6 +128,7 @@ impl StoppedJournal {
             store: Arc::clone(&self.store),
             batch: WriteBatch::default(),
             key: Vec::new(),
+            metas: BTreeMap::new(),
         }
     }
 

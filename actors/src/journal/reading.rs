@@ -1,8 +1,11 @@
 //! Reads that go past the queue: whether a tenant exists, its head, rows, audit ranges and the list of tenants.
 
+use std::collections::BTreeSet;
+
 use super::keys::{self, META, RECORDS, Space};
-use super::record::{self, Assembler};
-use super::store::{Direction, Store, StoreError, Visit};
+use super::meta::Meta;
+use super::record::{self, Assembler, WholeRow};
+use super::store::{Direction, End, Reads, Store, StoreError, Visit};
 use super::{ReadError, SideRow};
 use crate::id::CustomerId;
 
@@ -16,7 +19,7 @@ impl From<StoreError> for ReadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StoredHead {
     pub(super) last: u64,
-    pub(super) folded: u64,
+    pub(super) meta: Meta,
     /// Records that a fold has made superfluous still stand there.
     pub(super) untrimmed: bool,
 }
@@ -44,12 +47,12 @@ impl std::fmt::Display for Hex<'_> {
 
 /// Visits the rows of a range of keys, put together from their chunks.
 pub(super) fn each_row<E: From<ReadError>>(
-    store: &dyn Store,
+    store: &dyn Reads,
     tenant: CustomerId,
     what: &str,
     from: &[u8],
     to: &[u8],
-    mut visit: impl FnMut(&[u8], &[u8]) -> Result<Visit, E>,
+    mut visit: impl FnMut(WholeRow<'_>) -> Result<Visit, E>,
 ) -> Result<(), E> {
     let mut assembler = Assembler::default();
     let mut failure = None;
@@ -57,7 +60,7 @@ pub(super) fn each_row<E: From<ReadError>>(
         .scan(from, to, Direction::Up, &mut |key, stored| {
             let step = match assembler.push(key, stored) {
                 Ok(None) => return Visit::Next,
-                Ok(Some((row_key, value))) => visit(row_key, value),
+                Ok(Some(row)) => visit(row),
                 Err(damage) => {
                     let row_key = keys::split_chunk(key).map_or(key, |(row_key, _)| row_key);
                     Err(corrupt(tenant, what, row_key, &damage.to_string()).into())
@@ -80,7 +83,7 @@ pub(super) fn each_row<E: From<ReadError>>(
 
 /// The first or last key of a range.
 pub(super) fn end_of(
-    store: &dyn Store,
+    store: &dyn Reads,
     from: &[u8],
     to: &[u8],
     direction: Direction,
@@ -91,20 +94,6 @@ pub(super) fn end_of(
         Visit::Stop
     })?;
     Ok(found)
-}
-
-/// The folded-up-to sequence of a tenant; `None` if it was never written to.
-pub(super) fn folded(store: &dyn Store, tenant: CustomerId) -> Result<Option<u64>, ReadError> {
-    let key = keys::prefix(META, tenant);
-    let Some(stored) = store.get(&key)? else {
-        return Ok(None);
-    };
-    let damaged = |what: String| ReadError::Corrupt(format!("tenant {tenant}, meta row: {what}"));
-    let payload = record::open_sealed(&key, &stored).map_err(|damage| damaged(damage.to_string()))?;
-    let bytes: [u8; 8] = payload
-        .try_into()
-        .map_err(|_| damaged("the value has the wrong length".to_owned()))?;
-    Ok(Some(u64::from_be_bytes(bytes)))
 }
 
 /// Whether anything was ever written for a tenant. For an unknown one that takes five look-ups and no more.
@@ -128,25 +117,56 @@ pub(super) fn exists(store: &dyn Store, tenant: CustomerId) -> Result<bool, Read
             ));
         }
     }
-    check_end(store, tenant, 0)?;
+    check_end(store, tenant, End::default())?;
     Ok(false)
 }
 
 /// Refuses a tenant that ends before what was durable.
-pub(super) fn check_end(store: &dyn Store, tenant: CustomerId, last: u64) -> Result<(), ReadError> {
-    match store.due_head(tenant) {
-        Some(due) if last < due => Err(ReadError::Corrupt(format!(
-            "tenant {tenant}: the events end at sequence {last}, but {due} was durable: their end is lost"
-        ))),
-        Some(_) | None => Ok(()),
+pub(super) fn check_end(store: &dyn Store, tenant: CustomerId, end: End) -> Result<(), ReadError> {
+    store
+        .due_end(tenant)
+        .map_or(Ok(()), |due| refuse_loss(tenant, end, due))
+}
+
+/// Refuses a tenant that ends before this.
+pub(super) fn refuse_loss(tenant: CustomerId, end: End, due: End) -> Result<(), ReadError> {
+    let lost = |what: &str, end: u64, due: u64| {
+        let what = format!("tenant {tenant}: {what} {end}, but {due} was durable: their end is lost");
+        Err(ReadError::Corrupt(what))
+    };
+    if end.last < due.last {
+        return lost("the events end at sequence", end.last, due.last);
     }
+    if end.version < due.version {
+        return lost("the rows end with change", end.version, due.version);
+    }
+    Ok(())
 }
 
 /// The head of a tenant; `None` if it was never written to. Only the writer calls this, when nothing of the tenant is on its way.
 pub(super) fn head(store: &dyn Store, tenant: CustomerId) -> Result<Option<StoredHead>, ReadError> {
-    let Some(folded) = folded(store, tenant)? else {
+    let Some(head) = stored_head(store, tenant)? else {
         // Tells an unknown tenant from one that lost its meta row.
         exists(store, tenant)?;
+        return Ok(None);
+    };
+    check_end(store, tenant, head.end())?;
+    Ok(Some(head))
+}
+
+impl StoredHead {
+    /// Where the tenant ends.
+    pub(super) const fn end(&self) -> End {
+        End {
+            last: self.last,
+            version: self.meta.version,
+        }
+    }
+}
+
+/// The head of a tenant as it is stored; `None` without a meta row.
+pub(super) fn stored_head(store: &dyn Reads, tenant: CustomerId) -> Result<Option<StoredHead>, ReadError> {
+    let Some(meta) = Meta::read(store, tenant)? else {
         return Ok(None);
     };
     let (from, to) = (keys::prefix(RECORDS, tenant), keys::prefix_end(RECORDS, tenant));
@@ -158,14 +178,9 @@ pub(super) fn head(store: &dyn Store, tenant: CustomerId) -> Result<Option<Store
         last.map(Some)
             .ok_or_else(|| corrupt(tenant, "record", &[RECORDS], "the key is malformed"))
     };
-    let last = record_end(Direction::Down)?.unwrap_or_default().max(folded);
-    check_end(store, tenant, last)?;
-    let untrimmed = record_end(Direction::Up)?.is_some_and(|first| first <= folded);
-    Ok(Some(StoredHead {
-        last,
-        folded,
-        untrimmed,
-    }))
+    let last = record_end(Direction::Down)?.unwrap_or_default().max(meta.folded);
+    let untrimmed = record_end(Direction::Up)?.is_some_and(|first| first <= meta.folded);
+    Ok(Some(StoredHead { last, meta, untrimmed }))
 }
 
 /// Rows of a range of the caller's keys.
@@ -185,10 +200,10 @@ pub(super) fn scan(
     if limit == 0 {
         return Ok(rows);
     }
-    let mut take = |row_key: &[u8], value: &[u8]| -> Result<Visit, ReadError> {
-        let key = keys::side_caller_key(row_key)
-            .ok_or_else(|| corrupt(tenant, space.name(), row_key, "the key is malformed"))?;
-        rows.push((key, value.to_vec()));
+    let mut take = |row: WholeRow<'_>| -> Result<Visit, ReadError> {
+        let key = keys::side_caller_key(row.key)
+            .ok_or_else(|| corrupt(tenant, space.name(), row.key, "the key is malformed"))?;
+        rows.push((key, row.value.to_vec()));
         Ok(if rows.len() < limit { Visit::Next } else { Visit::Stop })
     };
     match direction {
@@ -222,7 +237,7 @@ fn row_keys_down(store: &dyn Store, from: &[u8], to: &[u8], limit: usize) -> Res
     Ok(row_keys)
 }
 
-/// Tenants with a meta row, in the order of their ids.
+/// Tenants in the order of their ids: those with a meta row, and those that should have one.
 pub(super) fn tenants(
     store: &dyn Store,
     after: Option<CustomerId>,
@@ -230,17 +245,19 @@ pub(super) fn tenants(
     mut skip: impl FnMut(CustomerId) -> bool,
 ) -> Result<Vec<CustomerId>, StoreError> {
     let from = after.map_or_else(|| vec![META], |after| keys::prefix_end(META, after));
-    let mut tenants = Vec::new();
+    let mut tenants = BTreeSet::new();
     store.scan(&from, &[META + 1], Direction::Up, &mut |key, _| {
         if tenants.len() == limit {
             return Visit::Stop;
         }
         if let Some(tenant) = keys::tenant_of(key).filter(|tenant| !skip(*tenant)) {
-            tenants.push(tenant);
+            tenants.insert(tenant);
         }
         Visit::Next
     })?;
-    Ok(tenants)
+    // None of them is being erased: it would be struck out.
+    tenants.extend(store.due_tenants(after, limit));
+    Ok(tenants.into_iter().take(limit).collect())
 }
 
 /// The fact that a finished erasure left behind.

@@ -85,8 +85,8 @@ pub(super) fn chunks_of(length: usize) -> usize {
 
 /// Puts a value under `row_key`, in as many chunks as it takes. `key` is scratch space.
 ///
-/// The append limits keep every value far below the 65,536 chunks that the key can number.
-pub(super) fn put_chunks(batch: &mut WriteBatch, key: &mut Vec<u8>, row_key: &[u8], value: &[u8]) {
+/// The append limits keep every value far below the 65,536 chunks that the key can number. Gives the checksum of the last one.
+pub(super) fn put_chunks(batch: &mut WriteBatch, key: &mut Vec<u8>, row_key: &[u8], value: &[u8]) -> u32 {
     let (first, mut rest) = value.split_at(value.len().min(FIRST_MAX));
     let length = u32::try_from(value.len()).unwrap_or(u32::MAX).to_be_bytes();
     chunk_key(key, row_key, 0);
@@ -101,6 +101,13 @@ pub(super) fn put_chunks(batch: &mut WriteBatch, key: &mut Vec<u8>, row_key: &[u
         sum = checksum(sum, key, &[payload]);
         batch.put(key, &[&[VERSION], &sum.to_be_bytes(), payload]);
     }
+    sum
+}
+
+/// The checksum in a stored chunk, which is not checked here. That of a row's last chunk tells it from all that the row was before.
+pub(super) fn stored_checksum(stored: &[u8]) -> u32 {
+    let checksum = stored.get(1..).and_then(<[u8]>::first_chunk::<CHECKSUM_BYTES>);
+    checksum.copied().map_or(0, u32::from_be_bytes)
 }
 
 /// Writes the key of one chunk into `key`.
@@ -110,8 +117,15 @@ pub(super) fn chunk_key(key: &mut Vec<u8>, row_key: &[u8], chunk: u16) {
     key.extend_from_slice(&chunk.to_be_bytes());
 }
 
-/// A row's key without its chunk number, and its whole value.
-pub(super) type WholeRow<'a> = (&'a [u8], &'a [u8]);
+/// A row that was put together from its chunks.
+#[derive(Clone, Copy)]
+pub(super) struct WholeRow<'a> {
+    /// Without a chunk number.
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    /// Of the last chunk.
+    pub(super) checksum: u32,
+}
 
 /// Puts chunks together again, in the order of their keys.
 #[derive(Default)]
@@ -163,7 +177,11 @@ impl Assembler {
             }
             std::cmp::Ordering::Equal => {
                 self.length = None;
-                Ok(Some((&self.row_key, &self.value)))
+                Ok(Some(WholeRow {
+                    key: &self.row_key,
+                    value: &self.value,
+                    checksum: self.sum,
+                }))
             }
             std::cmp::Ordering::Greater => Err(Damage::TooLong),
         }

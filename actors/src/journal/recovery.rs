@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::ReadError;
 use super::keys::{self, Space};
 use super::lease::Lease;
+use super::meta::Meta;
 use super::reading::{corrupt, each_row, exists};
 use super::record::Record;
 use super::shared::Shared;
@@ -145,7 +146,7 @@ impl Drop for RecoverJob {
 #[derive(Debug)]
 pub(super) struct Fenced {
     pub(super) lease: Lease,
-    pub(super) folded: u64,
+    pub(super) meta: Meta,
     pub(super) last: u64,
 }
 
@@ -155,6 +156,8 @@ pub(super) struct Cursor {
     phase: Phase,
     /// The key to go on from; empty at the beginning of a phase.
     from: Vec<u8>,
+    /// The sums of the rows that were read.
+    rows: Meta,
     /// The last sequence that was given out.
     last: Option<u64>,
 }
@@ -164,6 +167,8 @@ enum Phase {
     #[default]
     Rows,
     Secrets,
+    /// Not given out.
+    Audit,
     Events,
     Done,
 }
@@ -242,11 +247,12 @@ fn give_out(
     cursor: &mut Cursor,
     recovery: &mut dyn Recovery,
 ) -> Result<(), RecoverError> {
-    let mut left = RECOVERY_SLICE_MAX;
+    let (mut left, tenant) = (RECOVERY_SLICE_MAX, fenced.lease.tenant());
     while left > 0 {
         let more = match cursor.phase {
             Phase::Rows => give_out_rows(store, fenced, Space::Row, cursor, &mut left, recovery)?,
             Phase::Secrets => give_out_rows(store, fenced, Space::Vault, cursor, &mut left, recovery)?,
+            Phase::Audit => give_out_rows(store, fenced, Space::Audit, cursor, &mut left, recovery)?,
             Phase::Events => give_out_events(store, fenced, cursor, &mut left, recovery)?,
             Phase::Done => return Ok(()),
         };
@@ -254,7 +260,18 @@ fn give_out(
             cursor.from.clear();
             cursor.phase = match cursor.phase {
                 Phase::Rows => Phase::Secrets,
-                Phase::Secrets => Phase::Events,
+                Phase::Secrets => {
+                    fenced.meta.check_state(tenant, &cursor.rows)?;
+                    // The audit may be long, so it is read only where part of it can be lost.
+                    match store.due_end(tenant) {
+                        Some(_) => Phase::Audit,
+                        None => Phase::Events,
+                    }
+                }
+                Phase::Audit => {
+                    fenced.meta.check(tenant, &cursor.rows)?;
+                    Phase::Events
+                }
                 Phase::Events | Phase::Done => Phase::Done,
             };
         }
@@ -295,15 +312,17 @@ fn give_out_rows(
         space.name(),
         &from,
         &to,
-        |row_key, value| -> Result<Visit, RecoverError> {
-            let key = keys::side_caller_key(row_key)
-                .ok_or_else(|| corrupt(tenant, space.name(), row_key, "the key is malformed"))?;
+        |row| -> Result<Visit, RecoverError> {
+            let key = keys::side_caller_key(row.key)
+                .ok_or_else(|| corrupt(tenant, space.name(), row.key, "the key is malformed"))?;
+            cursor.rows.sum_mut(space).add(row.checksum);
             match space {
-                Space::Row => recovery.row(&key, value),
-                Space::Vault | Space::Audit => recovery.secret(&key, value),
+                Space::Row => recovery.row(&key, row.value),
+                Space::Vault => recovery.secret(&key, row.value),
+                Space::Audit => Ok(()),
             }
             .map_err(|reason| RecoverError::Rejected { tenant, reason })?;
-            Ok(after_row(&mut cursor.from, row_key, left, 1))
+            Ok(after_row(&mut cursor.from, row.key, left, 1))
         },
     )?;
     Ok(*left == 0)
@@ -319,28 +338,28 @@ fn give_out_events(
 ) -> Result<bool, RecoverError> {
     let tenant = fenced.lease.tenant();
     if cursor.from.is_empty() {
-        cursor.from = keys::record(tenant, fenced.folded.saturating_add(1));
+        cursor.from = keys::record(tenant, fenced.meta.folded.saturating_add(1));
     }
     let (from, to) = (
         std::mem::take(&mut cursor.from),
         keys::prefix_end(keys::RECORDS, tenant),
     );
-    let mut last = cursor.last.unwrap_or(fenced.folded);
+    let mut last = cursor.last.unwrap_or(fenced.meta.folded);
     each_row(
         store,
         tenant,
         "record",
         &from,
         &to,
-        |row_key, value| -> Result<Visit, RecoverError> {
-            let damaged = |what: String| corrupt(tenant, "record", row_key, &what);
-            let record = Record::parse(value).map_err(|damage| damaged(damage.to_string()))?;
-            if Some(record.last_sequence) != keys::record_last(row_key) {
+        |row| -> Result<Visit, RecoverError> {
+            let damaged = |what: String| corrupt(tenant, "record", row.key, &what);
+            let record = Record::parse(row.value).map_err(|damage| damaged(damage.to_string()))?;
+            if Some(record.last_sequence) != keys::record_last(row.key) {
                 return Err(damaged(format!("its events end at {}", record.last_sequence)).into());
             }
-            record.check_follows(last, fenced.folded).map_err(damaged)?;
+            record.check_follows(last, fenced.meta.folded).map_err(damaged)?;
             let mut cost = 0;
-            for (sequence, event) in record.events().filter(|(sequence, _)| *sequence > fenced.folded) {
+            for (sequence, event) in record.events().filter(|(sequence, _)| *sequence > fenced.meta.folded) {
                 cost += 1;
                 recovery
                     .event(sequence, event)
@@ -350,7 +369,7 @@ fn give_out_events(
                     })?;
             }
             last = record.last_sequence;
-            Ok(after_row(&mut cursor.from, row_key, left, cost))
+            Ok(after_row(&mut cursor.from, row.key, left, cost))
         },
     )?;
     cursor.last = Some(last);

@@ -16,20 +16,20 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use self::opening::unpanicking;
 use super::files::{io_error, sync_path, sync_tree};
-use super::heads::Heads;
+use super::heads::{self, Heads, Looked};
 use super::seal::Mark;
-use super::store::{Direction, Store, StoreError, Visit, WriteBatch};
+use super::store::{Direction, End, Reads, Store, StoreError, Visit, WriteBatch};
 use super::syncing::{Syncing, write_through};
 use super::watch::{self, Watch};
-use super::{keys, mark, reading, seal};
+use super::{mark, seal};
 use crate::data_dir::DataDir;
 use crate::id::CustomerId;
-use crate::limits::{STORE_CALL_SECONDS_MAX, STORE_CLOSE_SECONDS_MAX};
+use crate::limits::{STORE_CALL_SECONDS_MAX, STORE_CLOSE_SECONDS_MAX, STORE_LOOK_SECONDS_MAX};
 
 /// Why the store did not open.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,6 @@ pub(super) struct SledStore {
     db: OpenDb,
     data_file: File,
     syncing: Syncing,
-    watch: Watch,
     mark: Mark,
     heads: Heads,
     closing: Closing,
@@ -86,6 +85,12 @@ impl SledStore {
         Self::open_as(data_dir, |_| Ok(Syncing::Never))
     }
 
+    /// There is no time to look at it when it is closed.
+    #[cfg(test)]
+    pub(super) const fn has_no_time(&mut self) {
+        self.closing.look_for = Duration::ZERO;
+    }
+
     fn open_as(data_dir: DataDir, prepare: fn(&Path) -> Result<Syncing, OpenError>) -> Result<Self, OpenError> {
         let directory = data_dir.store_path();
         if !directory.is_dir() {
@@ -97,10 +102,10 @@ impl SledStore {
         let was_closed = seal::break_open(&directory)?;
         let syncing = prepare(&path)?;
         let limit = Duration::from_secs(STORE_CALL_SECONDS_MAX);
-        let watch = Watch::start(limit, watch::end_the_process).map_err(io_error(&path))?;
+        let watch = Arc::new(Watch::start(limit, watch::end_the_process).map_err(io_error(&path))?);
         // The flush every 500 ms is not for durability: it drives sled's garbage collection.
-        let db = OpenDb(Some(opening::open(&directory, Some(500))?));
-        let flushed = db.get().and_then(|db| db.flush().map_err(store_error));
+        let db = OpenDb::new(opening::open(&directory, Some(500))?, &watch);
+        let flushed = db.db().and_then(|db| db.flush().map_err(store_error));
         flushed.map_err(|error| OpenError::Store(error.0))?;
         let data_file = OpenOptions::new()
             .read(true)
@@ -115,13 +120,13 @@ impl SledStore {
             db,
             data_file,
             syncing,
-            watch,
             mark,
             heads,
             closing: Closing {
                 directory,
+                watch,
+                look_for: Duration::from_secs(STORE_LOOK_SECONDS_MAX),
                 writing: AtomicBool::new(false),
-                unsound: AtomicBool::new(false),
                 noted: AtomicU64::new(noted.unwrap_or(0)),
             },
             _data_dir: data_dir,
@@ -129,32 +134,23 @@ impl SledStore {
     }
 }
 
-impl Drop for SledStore {
-    fn drop(&mut self) {
-        if self.closing.writing.load(Ordering::Relaxed) {
-            return;
-        }
-        // A sealed store is taken for whole, so what it has to hold is looked for before, of tenants that nobody has read as well.
-        let lost = self.due_heads().into_iter().find_map(|(tenant, _)| {
-            let is_erasing = self
-                .get(&keys::prefix(keys::ERASING, tenant))
-                .is_ok_and(|marker| marker.is_some());
-            reading::head(self, tenant).err().filter(|_| !is_erasing)
-        });
-        if let Some(error) = lost {
-            tracing::error!(%error, "the store is not sealed");
-            self.closing.unsound.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 /// sled, closed when this is dropped, or given up: where its background thread has died of a damaged page, sled waits for it for ever.
 /// Given up, the store is as after a kill: everything acknowledged is on disk, and nothing is sealed.
-struct OpenDb(Option<sled::Db>);
+struct OpenDb {
+    db: Option<sled::Db>,
+    watch: Arc<Watch>,
+}
 
 impl OpenDb {
-    fn get(&self) -> Result<&sled::Db, StoreError> {
-        self.0
+    fn new(db: sled::Db, watch: &Arc<Watch>) -> Self {
+        Self {
+            db: Some(db),
+            watch: Arc::clone(watch),
+        }
+    }
+
+    fn db(&self) -> Result<&sled::Db, StoreError> {
+        self.db
             .as_ref()
             .ok_or_else(|| StoreError("the store is closed".to_owned()))
     }
@@ -163,7 +159,7 @@ impl OpenDb {
 impl Drop for OpenDb {
     fn drop(&mut self) {
         let (closed, closing) = mpsc::channel::<()>();
-        let db = self.0.take();
+        let db = self.db.take();
         let close = move || {
             drop(db);
             drop(closed);
@@ -180,10 +176,11 @@ impl Drop for OpenDb {
 /// Seals the store when its last handle is gone.
 struct Closing {
     directory: PathBuf,
+    watch: Arc<Watch>,
+    /// How long it may take to look at the store before it is sealed.
+    look_for: Duration,
     /// A batch was begun and is not durable: after a failure the disk need not hold what the kernel shows.
     writing: AtomicBool,
-    /// It does not hold what it has to.
-    unsound: AtomicBool,
     noted: AtomicU64,
 }
 
@@ -192,12 +189,21 @@ impl Closing {
         let path = self.directory.join("db");
         opening::wait_for_predecessor(&path)?;
         // Without its periodic flush it changes nothing.
-        let db = opening::open(&self.directory, None)?;
-        let stored = mark::stored(|key| get(&db, key))?;
+        let db = OpenDb::new(opening::open(&self.directory, None)?, &self.watch);
+        // A sealed store is taken for whole, and it may have been damaged while it was open.
+        mark::refuse_loss(mark::stored(&db)?, self.noted.load(Ordering::Relaxed))?;
+        let begun = Instant::now();
+        let is_late = || begun.elapsed() >= self.look_for;
+        let looked = heads::check(&db, &self.directory, is_late)?;
         drop(db);
+        if looked == Looked::AtPart {
+            tracing::warn!(
+                "the store was closed, but it would take too long to look at all that was written, so it is not sealed: the next start \
+                 looks at what it reads, as after a crash"
+            );
+            return Ok(());
+        }
         opening::wait_for_predecessor(&path)?;
-        // What was damaged while the store was open must not be sealed.
-        mark::refuse_loss(stored, self.noted.load(Ordering::Relaxed))?;
         sync_tree(&self.directory)?;
         seal::write(&self.directory)
     }
@@ -205,7 +211,7 @@ impl Closing {
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        if self.writing.load(Ordering::Relaxed) || self.unsound.load(Ordering::Relaxed) {
+        if self.writing.load(Ordering::Relaxed) {
             return;
         }
         if let Err(error) = self.seal() {
@@ -214,10 +220,12 @@ impl Drop for Closing {
     }
 }
 
-impl Store for SledStore {
+impl Reads for OpenDb {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let db = self.db.get()?;
-        self.watch.over(|| get(db, key))
+        let db = self.db()?;
+        let value = self.watch.over(|| unpanicking(|| db.get(key)));
+        let value = value.map_err(store_error)?;
+        Ok(value.map(|value| value.to_vec()))
     }
 
     fn scan(
@@ -231,7 +239,7 @@ impl Store for SledStore {
         if from >= to {
             return Ok(());
         }
-        let mut range = self.db.get()?.range(from..to);
+        let mut range = self.db()?.range(from..to);
         loop {
             let next = self.watch.over(|| {
                 unpanicking(|| match direction {
@@ -247,7 +255,25 @@ impl Store for SledStore {
             }
         }
     }
+}
 
+impl Reads for SledStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(key)
+    }
+
+    fn scan(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> Visit,
+    ) -> Result<(), StoreError> {
+        self.db.scan(from, to, direction, visit)
+    }
+}
+
+impl Store for SledStore {
     fn apply(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         self.closing.writing.store(true, Ordering::Relaxed);
         let mut changes = sled::Batch::default();
@@ -257,12 +283,12 @@ impl Store for SledStore {
                 None => changes.remove(key),
             }
         }
-        let db = self.db.get()?;
-        self.watch.over(|| db.apply_batch(changes)).map_err(store_error)
+        let db = self.db.db()?;
+        self.db.watch.over(|| db.apply_batch(changes)).map_err(store_error)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.db.get()?.flush().map_err(store_error)?;
+        self.db.db()?.flush().map_err(store_error)?;
         if self.syncing == Syncing::Behind {
             // An own handle also sees write-back errors that sled's background thread has read away and only logged: the kernel
             // reports them once for every open file.
@@ -274,22 +300,22 @@ impl Store for SledStore {
         Ok(())
     }
 
-    fn note(&self, group: u64, heads: &mut dyn Iterator<Item = (CustomerId, u64)>) {
+    fn note(&self, group: u64, ends: &mut dyn Iterator<Item = (CustomerId, End)>) {
         self.closing.noted.store(group, Ordering::Relaxed);
         self.mark.write(group);
-        self.heads.note(heads);
+        self.heads.note(ends);
     }
 
-    fn strike_head(&self, tenant: CustomerId) -> Result<(), StoreError> {
+    fn strike_end(&self, tenant: CustomerId) -> Result<(), StoreError> {
         self.heads.strike(tenant)
     }
 
-    fn due_head(&self, tenant: CustomerId) -> Option<u64> {
+    fn due_end(&self, tenant: CustomerId) -> Option<End> {
         self.heads.due(tenant)
     }
 
-    fn due_heads(&self) -> Vec<(CustomerId, u64)> {
-        self.heads.all_due()
+    fn due_tenants(&self, after: Option<CustomerId>, limit: usize) -> Vec<CustomerId> {
+        self.heads.due_tenants(after, limit)
     }
 
     fn noted(&self) -> Result<Option<u64>, StoreError> {
@@ -302,13 +328,8 @@ impl Store for SledStore {
     }
 
     fn stored_bytes(&self) -> Option<u64> {
-        self.db.get().ok()?.size_on_disk().ok()
+        self.db.db().ok()?.size_on_disk().ok()
     }
-}
-
-fn get(db: &sled::Db, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let value = unpanicking(|| db.get(key)).map_err(store_error)?;
-    Ok(value.map(|value| value.to_vec()))
 }
 
 fn store_error(error: sled::Error) -> StoreError {

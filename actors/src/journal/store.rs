@@ -25,10 +25,17 @@ pub enum Visit {
 #[error("{0}")]
 pub struct StoreError(pub String);
 
-/// An ordered map of bytes that outlives the process.
-///
-/// INVARIANT (batch): after a crash a batch is there wholly or not at all, and not without the batches applied before it.
-pub trait Store: Send + Sync + 'static {
+/// Where a tenant ends: what the store has to hold of it, or more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// The sequence of its last event.
+    pub last: u64,
+    /// How often its meta row was written, and its rows changed.
+    pub version: u64,
+}
+
+/// An ordered map of bytes, to be read.
+pub trait Reads {
     /// The value under a key.
     ///
     /// # Errors
@@ -47,7 +54,12 @@ pub trait Store: Send + Sync + 'static {
         direction: Direction,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> Visit,
     ) -> Result<(), StoreError>;
+}
 
+/// An ordered map of bytes that outlives the process.
+///
+/// INVARIANT (batch): after a crash a batch is there wholly or not at all, and not without the batches applied before it.
+pub trait Store: Reads + Send + Sync + 'static {
     /// Applies a batch: it is visible, but need not survive the process yet. Only one thread applies.
     ///
     /// # Errors
@@ -60,21 +72,21 @@ pub trait Store: Send + Sync + 'static {
     /// Nothing is known about what was applied since the last success, and trying again cannot tell either.
     fn sync(&self) -> Result<(), StoreError>;
 
-    /// Notes beside the data that everything up to this group is durable, and the last sequences of the tenants that had a share in it.
+    /// Notes beside the data that everything up to this group is durable, and the ends of the tenants that had a share in it.
     /// That survives the death of the process; a power cut may lose it.
-    fn note(&self, group: u64, heads: &mut dyn Iterator<Item = (CustomerId, u64)>);
+    fn note(&self, group: u64, ends: &mut dyn Iterator<Item = (CustomerId, End)>);
 
-    /// Durably forgets the last sequence of a tenant that is about to be erased.
+    /// Durably forgets the end of a tenant that is about to be erased.
     ///
     /// # Errors
     /// It could not be made durable.
-    fn strike_head(&self, tenant: CustomerId) -> Result<(), StoreError>;
+    fn strike_end(&self, tenant: CustomerId) -> Result<(), StoreError>;
 
-    /// A sequence that the store has to hold of this tenant, for all that is noted; `None` if nothing is, or the store was closed properly.
-    fn due_head(&self, tenant: CustomerId) -> Option<u64>;
+    /// What the store has to hold of this tenant, for all that is noted; `None` if nothing is, or the store was closed properly.
+    fn due_end(&self, tenant: CustomerId) -> Option<End>;
 
-    /// All of those.
-    fn due_heads(&self) -> Vec<(CustomerId, u64)>;
+    /// The first of the tenants behind this one of whom the store has to hold something, at most so many.
+    fn due_tenants(&self, after: Option<CustomerId>, limit: usize) -> Vec<CustomerId>;
 
     /// What was noted last, or earlier if there was a power cut; `None` if nothing was.
     ///

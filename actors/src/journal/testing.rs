@@ -33,9 +33,9 @@ pub fn record_of_chunks(chunks: &[Chunk]) -> Result<Vec<(u64, Vec<u8>)>, String>
     let mut assembler = Assembler::default();
     let mut found = None;
     for (key, value) in chunks {
-        if let Some((row_key, value)) = assembler.push(key, value).map_err(|damage| damage.to_string())? {
-            let record = Record::parse(value).map_err(|damage| damage.to_string())?;
-            if found.is_some() || keys::record_last(row_key) != Some(record.last_sequence) {
+        if let Some(row) = assembler.push(key, value).map_err(|damage| damage.to_string())? {
+            let record = Record::parse(row.value).map_err(|damage| damage.to_string())?;
+            if found.is_some() || keys::record_last(row.key) != Some(record.last_sequence) {
                 return Err("it is not the one record of its key".to_owned());
             }
             found = Some(

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::keys::{self, ERASED, ERASING, FORMAT, GROUP, META, RECORDS, Space};
+use super::meta::Meta;
 use super::reading::{self, end_of};
-use super::record::{self, Assembler, Damage, Record};
-use super::store::{Direction, Store, StoreError, Visit};
+use super::record::{self, Assembler, Damage, Record, WholeRow};
+use super::store::{Direction, End, Reads, StoreError, Visit};
 use super::{ReadError, StoppedJournal};
 use crate::id::CustomerId;
 
@@ -19,6 +20,8 @@ pub enum Place {
     Record(u64),
     /// A row, by the key that its caller gave it, or by the stored one if that cannot be told.
     Row(Space, Vec<u8>),
+    /// The tenant's rows, taken together.
+    Rows,
     /// The tenant's meta row.
     Meta,
     /// The marker of an erasure, finished or not.
@@ -47,8 +50,8 @@ pub enum Item<'a> {
     Event(u64, &'a [u8]),
 }
 
-/// A row's key without its chunk number, and its value or what is wrong with it.
-type Visited<'a> = &'a mut dyn FnMut(&[u8], Result<&[u8], Damage>);
+/// A row's key without its chunk number, and the row or what is wrong with it.
+type Visited<'a> = &'a mut dyn FnMut(&[u8], Result<WholeRow<'_>, Damage>);
 
 /// What is told while a tenant is looked at.
 type Told<'a> = &'a mut dyn FnMut(Result<Item<'_>, Damaged>);
@@ -59,7 +62,7 @@ impl StoppedJournal {
     /// # Errors
     /// [`ReadError`].
     pub fn all_tenants(&self) -> Result<BTreeSet<CustomerId>, ReadError> {
-        let mut tenants: BTreeSet<CustomerId> = self.store.due_heads().iter().map(|(tenant, _)| *tenant).collect();
+        let mut tenants: BTreeSet<CustomerId> = self.store.due_tenants(None, usize::MAX).into_iter().collect();
         let spaces = [
             META,
             RECORDS,
@@ -94,25 +97,38 @@ impl StoppedJournal {
                 place,
                 what,
             };
-            let folded = match reading::folded(store, tenant) {
-                Ok(Some(folded)) => folded,
-                Ok(None) => {
-                    told(Err(damaged(Place::Meta, "it is missing".to_owned())));
-                    0
-                }
-                Err(ReadError::Corrupt(what)) => {
-                    told(Err(damaged(Place::Meta, what)));
-                    0
-                }
+            let meta = match Meta::read(store, tenant) {
+                Ok(meta) => meta.ok_or_else(|| "it is missing".to_owned()),
+                Err(ReadError::Corrupt(what)) => Err(what),
                 Err(error) => return Err(error),
             };
-            look_at_rows(store, tenant, Space::Row, told)?;
-            look_at_rows(store, tenant, Space::Vault, told)?;
+            let known = meta.clone().ok();
+            if let Err(what) = meta {
+                told(Err(damaged(Place::Meta, what)));
+            }
+            // Where single rows are damaged, it is told which.
+            let (mut rows, mut is_whole) = (Meta::default(), true);
+            let mut note = |item: Result<Item<'_>, Damaged>| {
+                is_whole &= item.is_ok();
+                told(item);
+            };
+            look_at_rows(store, tenant, Space::Row, &mut rows, &mut note)?;
+            look_at_rows(store, tenant, Space::Vault, &mut rows, &mut note)?;
+            let folded = known.map_or(0, |meta| meta.folded);
             let last = look_at_records(store, tenant, folded, told)?;
-            if let Err(ReadError::Corrupt(what)) = reading::check_end(store, tenant, last) {
+            let version = known.map_or(u64::MAX, |meta| meta.version);
+            if let Err(ReadError::Corrupt(what)) = reading::check_end(store, tenant, End { last, version }) {
                 told(Err(damaged(Place::Event(last + 1), what)));
             }
-            look_at_rows(store, tenant, Space::Audit, told)?;
+            let mut note = |item: Result<Item<'_>, Damaged>| {
+                is_whole &= item.is_ok();
+                told(item);
+            };
+            look_at_rows(store, tenant, Space::Audit, &mut rows, &mut note)?;
+            if let (true, Some(Err(ReadError::Corrupt(what)))) = (is_whole, known.map(|meta| meta.check(tenant, &rows)))
+            {
+                told(Err(damaged(Place::Rows, what)));
+            }
             Ok(Some(last))
         })
     }
@@ -146,7 +162,7 @@ fn guarded<T>(look: impl FnOnce() -> Result<T, ReadError>) -> Result<T, ReadErro
     catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| Err(ReadError::Store("it panicked".to_owned())))
 }
 
-fn look_at_strays(store: &dyn Store, from: &[u8], to: &[u8], told: &mut dyn FnMut(Damaged)) -> Result<(), StoreError> {
+fn look_at_strays(store: &dyn Reads, from: &[u8], to: &[u8], told: &mut dyn FnMut(Damaged)) -> Result<(), StoreError> {
     store.scan(from, to, Direction::Up, &mut |key, stored| {
         let tenant = keys::tenant_of(key).filter(|_| key.len() == keys::PREFIX_BYTES);
         let (place, checked) = match (key.first(), tenant) {
@@ -163,15 +179,24 @@ fn look_at_strays(store: &dyn Store, from: &[u8], to: &[u8], told: &mut dyn FnMu
     })
 }
 
-fn look_at_rows(store: &dyn Store, tenant: CustomerId, space: Space, told: Told<'_>) -> Result<(), ReadError> {
+fn look_at_rows(
+    store: &dyn Reads,
+    tenant: CustomerId,
+    space: Space,
+    rows: &mut Meta,
+    told: Told<'_>,
+) -> Result<(), ReadError> {
     let (from, to) = (
         keys::prefix(space.byte(), tenant),
         keys::prefix_end(space.byte(), tenant),
     );
-    each_row_or_damage(store, &from, &to, &mut |row_key, value| {
+    each_row_or_damage(store, &from, &to, &mut |row_key, row| {
         let key = keys::side_caller_key(row_key);
-        let damage = match (&key, value) {
-            (Some(key), Ok(value)) => return told(Ok(Item::Row(space, key, value))),
+        let damage = match (&key, row) {
+            (Some(key), Ok(row)) => {
+                rows.sum_mut(space).add(row.checksum);
+                return told(Ok(Item::Row(space, key, row.value)));
+            }
             (None, _) => Damage::Key,
             (_, Err(damage)) => damage,
         };
@@ -184,17 +209,19 @@ fn look_at_rows(store: &dyn Store, tenant: CustomerId, space: Space, told: Told<
     })
 }
 
-fn look_at_records(store: &dyn Store, tenant: CustomerId, folded: u64, told: Told<'_>) -> Result<u64, ReadError> {
+fn look_at_records(store: &dyn Reads, tenant: CustomerId, folded: u64, told: Told<'_>) -> Result<u64, ReadError> {
     let from = keys::prefix(RECORDS, tenant);
     let to = keys::prefix_end(RECORDS, tenant);
     let mut last = folded;
-    each_row_or_damage(store, &from, &to, &mut |row_key, value| {
+    each_row_or_damage(store, &from, &to, &mut |row_key, row| {
         let damaged = |what: String| Damaged {
             tenant: Some(tenant),
             place: keys::record_last(row_key).map_or_else(|| Place::Key(row_key.to_vec()), Place::Record),
             what,
         };
-        let parsed = value.and_then(Record::parse).map_err(|damage| damage.to_string());
+        let parsed = row
+            .and_then(|row| Record::parse(row.value))
+            .map_err(|damage| damage.to_string());
         let record = parsed.and_then(|record| match keys::record_last(row_key) {
             Some(end) if end == record.last_sequence => Ok(record),
             _ => Err(format!("its events end at {}", record.last_sequence)),
@@ -223,7 +250,7 @@ fn look_at_records(store: &dyn Store, tenant: CustomerId, folded: u64, told: Tol
 }
 
 /// As [`each_row`](reading::each_row), but goes on behind what is damaged.
-fn each_row_or_damage(store: &dyn Store, from: &[u8], to: &[u8], visit: Visited<'_>) -> Result<(), ReadError> {
+fn each_row_or_damage(store: &dyn Reads, from: &[u8], to: &[u8], visit: Visited<'_>) -> Result<(), ReadError> {
     let mut assembler = Assembler::default();
     let mut damaged: Option<Vec<u8>> = None;
     store.scan(from, to, Direction::Up, &mut |key, stored| {
@@ -239,7 +266,7 @@ fn each_row_or_damage(store: &dyn Store, from: &[u8], to: &[u8], visit: Visited<
         }
         match assembler.push(key, stored) {
             Ok(None) => {}
-            Ok(Some((row_key, value))) => visit(row_key, Ok(value)),
+            Ok(Some(row)) => visit(row_key, Ok(row)),
             Err(damage) => {
                 visit(row_key, Err(damage));
                 damaged = Some(row_key.to_vec());

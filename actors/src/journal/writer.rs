@@ -161,6 +161,11 @@ impl Writer {
         let store = Arc::clone(&self.store);
         let store = store.as_ref();
         self.group.write(store).map_err(|error| error.0)?;
+        for (tenant, meta) in self.group.metas() {
+            if let Some(head) = self.heads.get_mut(&tenant) {
+                head.meta = meta;
+            }
+        }
         let budget = if self.group.is_empty() {
             CHORE_KEYS_MAX
         } else {
@@ -172,7 +177,7 @@ impl Writer {
             .map_err(|error| error.0)?;
         if let Step::Marked(tenant) | Step::Erased(tenant) = &step {
             // It may begin again, below what was noted of it.
-            store.strike_head(*tenant).map_err(|error| error.0)?;
+            store.strike_end(*tenant).map_err(|error| error.0)?;
         }
         if !self.group.batch.is_empty() {
             self.make_durable(store)?;
@@ -202,7 +207,7 @@ impl Writer {
         let applied = Instant::now();
         store.sync().map_err(|error| error.0)?;
         let (commit, sync) = (micros(begun.elapsed()), micros(applied.elapsed()));
-        store.note(self.written, &mut self.group.heads());
+        store.note(self.written, &mut self.group.ends());
         self.shared.durable(self.group.number);
         let counters = &self.shared.counters;
         counters.groups.fetch_add(1, Ordering::Relaxed);
@@ -222,7 +227,11 @@ impl Writer {
     fn follow_up(&mut self, after: After) {
         match after {
             // A task that cannot be sent is dropped, and tells its owner.
-            After::Stream(job, fenced) => drop(self.shared.tasks.send(Task::Stream(job, fenced, Cursor::default()))),
+            After::Stream(job, mut fenced) => {
+                // As the group has left it.
+                fenced.meta = self.heads.get(&job.tenant).map_or(fenced.meta, |head| head.meta);
+                drop(self.shared.tasks.send(Task::Stream(job, fenced, Cursor::default())));
+            }
             After::Answer(job, outcome) => drop(self.shared.tasks.send(Task::Answer(job, outcome))),
             After::Trim(tenant, up_to) => self.chores.trim(tenant, up_to),
             After::Created(tenant) => self.shared.end_creating(tenant),

@@ -9,7 +9,7 @@ use countersign_actors::journal::{
 };
 use countersign_actors::testing::{record_chunks, record_of_chunks};
 
-use crate::{customer, golden, lines, pairs, uuid};
+use crate::{customer, golden, kept, lines, pairs, uuid};
 
 const NAME: &str = "store/journal.txt";
 
@@ -153,12 +153,41 @@ fn written() -> String {
 
 #[test]
 fn a_store_is_written_and_read_as_ever() {
-    let kept = golden(NAME, &written());
+    let store = of(&golden(NAME, &written()));
+    let before = store.contents();
+    reads(&store);
+    assert_eq!(store.contents(), before);
+}
+
+#[test]
+fn a_store_of_the_first_format_becomes_one_of_this() {
+    let store = of(&kept("store/journal.1.txt"));
+    reads(&store);
+    let without_versions = |store: &FaultyStore| {
+        let contents = store.contents().into_iter();
+        // How often a meta row was written is known to nobody.
+        let rows = contents.map(|(key, value)| match key.first() {
+            Some(b'm') => (key, [&value[5..13], &value[21..]].concat()),
+            _ => (key, value),
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let now = of(&kept(NAME));
+    assert_eq!(without_versions(&store), without_versions(&now));
+    reads(&store);
+}
+
+fn of(lines: &str) -> std::sync::Arc<FaultyStore> {
     let store = FaultyStore::new();
-    for (key, value) in pairs(&kept) {
+    for (key, value) in pairs(lines) {
         store.damage(&key, Some(value));
     }
-    let (journal, threads) = open(&store);
+    store
+}
+
+/// That it opens, and holds what was written.
+fn reads(store: &std::sync::Arc<FaultyStore>) {
+    let (journal, threads) = open(store);
     let mut rows = expected();
     rows.rows.sort();
     assert_eq!(recover(&journal, customer()).0, rows);

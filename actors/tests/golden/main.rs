@@ -54,8 +54,16 @@ fn golden(name: &str, written: &str) -> String {
     if !path.exists() && std::env::var_os("COUNTERSIGN_GOLDEN").is_some_and(|value| value == "write") {
         fs::write(&path, format!("{written}\n")).expect("the file is written");
     }
+    let kept = kept(name);
+    assert_eq!(kept, written, "{name} is written differently");
+    kept
+}
+
+/// The content of a golden file, which need not be what is written today.
+#[track_caller]
+fn kept(name: &str) -> String {
+    let path = path_of(name);
     let kept = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(kept, format!("{written}\n"), "{name} is written differently");
     kept.trim_end_matches('\n').to_owned()
 }
 

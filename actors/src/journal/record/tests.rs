@@ -18,9 +18,9 @@ fn read(chunks: &Stored) -> Result<Vec<u8>, Damage> {
     let mut assembler = Assembler::default();
     let mut row = None;
     for (key, value) in chunks {
-        if let Some((row_key, value)) = assembler.push(key, value)? {
-            assert_eq!((row_key, row), (b"row".as_slice(), None));
-            row = Some(value.to_vec());
+        if let Some(whole) = assembler.push(key, value)? {
+            assert_eq!((whole.key, row), (b"row".as_slice(), None));
+            row = Some(whole.value.to_vec());
         }
     }
     assembler.finish()?;

@@ -154,10 +154,10 @@ fn tenants_are_listed_in_pages() {
 fn a_store_of_another_format_or_of_something_else_is_refused() {
     let store = Setup::new().store.crash(|_| false);
     let mut batch = WriteBatch::default();
-    record::put_sealed(&mut batch, keys::FORMAT, &2_u32.to_be_bytes());
+    record::put_sealed(&mut batch, keys::FORMAT, &3_u32.to_be_bytes());
     store.apply(&batch).unwrap();
     let opened = Journal::with_store(store, JournalOptions::default());
-    assert!(matches!(opened, Err(OpenError::Format { found: 2, expected: 1 })));
+    assert!(matches!(opened, Err(OpenError::Format { found: 3, expected: 2 })));
     let store = FaultyStore::new();
     store.damage(b"something", Some(b"else".to_vec()));
     let opened = Journal::with_store(store, JournalOptions::default());

@@ -7,7 +7,7 @@ use super::*;
 use crate::data_dir::DataDir;
 use crate::journal::record;
 use crate::journal::sled_store::SledStore;
-use crate::journal::store::WriteBatch;
+use crate::journal::store::{End, WriteBatch};
 
 fn open(path: &Path) -> (Journal, JournalThreads) {
     Journal::open(DataDir::lock(path).unwrap(), JournalOptions::default()).unwrap()
@@ -115,6 +115,103 @@ fn a_tenant_of_whom_nothing_is_left_is_refused() {
 }
 
 #[test]
+fn a_tenant_of_whom_nothing_is_left_is_not_missing_in_a_list_or_a_backup() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = killed(directory.path());
+    let meta = keys::prefix(META, customer(1)).to_vec();
+    lose(&left, &[meta, record_key(1), record_key(2), record_key(3)]);
+    let (journal, threads) = open(&left);
+    assert_eq!(journal.tenants(None, 9).unwrap(), [customer(1), customer(2)]);
+    assert_eq!(journal.tenants(None, 1).unwrap(), [customer(1)]);
+    assert_eq!(journal.tenants(Some(customer(1)), 1).unwrap(), [customer(2)]);
+    assert!(matches!(journal.export(customer(1)), Err(ReadError::Corrupt(_))));
+    threads.shutdown();
+    let stopped = StoppedJournal::open(DataDir::lock(&left).unwrap()).unwrap();
+    assert_eq!(stopped.tenants(None, 9).unwrap(), [customer(1), customer(2)]);
+    assert!(matches!(stopped.export(customer(1)), Err(ReadError::Corrupt(_))));
+}
+
+/// What a process leaves that is killed after it has written rows and no events.
+fn killed_after_rows(directory: &Path, rows: Vec<SideChange>) -> std::path::PathBuf {
+    let (journal, _threads) = open(&directory.join("running"));
+    let (lease, _) = recover(&journal, customer(1));
+    append_all(&journal, &lease, 1..=1);
+    for row in rows {
+        assert_eq!(
+            append_side(&journal, &lease, 2, vec![row], None).recv().unwrap(),
+            Ok(())
+        );
+    }
+    let left = directory.join("left");
+    copy(&directory.join("running"), &left);
+    left
+}
+
+#[test]
+fn a_tenant_whose_last_rows_are_lost_with_all_that_counts_them_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let count = |used: u8| put(Space::Row, b"used", &[used]);
+    let left = killed_after_rows(directory.path(), vec![count(1), count(2)]);
+    // As it was after the first of them.
+    let earlier = tempfile::tempdir().unwrap();
+    let earlier = killed_after_rows(earlier.path(), vec![count(1)]);
+    let keys = [
+        keys::prefix(META, customer(1)).to_vec(),
+        [keys::side(Space::Row, customer(1), b"used"), vec![0, 0]].concat(),
+    ];
+    let earlier = SledStore::open(DataDir::lock(&earlier).unwrap()).unwrap();
+    let store = SledStore::open(DataDir::lock(&left).unwrap()).unwrap();
+    let mut batch = WriteBatch::default();
+    for key in &keys {
+        batch.put(key, &[&earlier.get(key).unwrap().unwrap()]);
+    }
+    store.apply(&batch).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let (journal, _threads) = open(&left);
+    let end = "the rows end with change 2, but 3 was durable: their end is lost";
+    assert_eq!(refusal(&journal, false), format!("tenant {}: {end}", customer(1)));
+}
+
+#[test]
+fn a_tenant_that_has_lost_an_audit_entry_in_a_crash_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let entry = |key: u8| put(Space::Audit, &[key], b"entry");
+    let left = killed_after_rows(directory.path(), vec![entry(1), entry(2), entry(3)]);
+    lose(
+        &left,
+        &[[keys::side(Space::Audit, customer(1), &[2]), vec![0, 0]].concat()],
+    );
+    let what = "audit entries are missing, or are older than what was written last";
+    for _ in 0..2 {
+        let (journal, threads) = open(&left);
+        assert_eq!(refusal(&journal, false), format!("tenant {}: {what}", customer(1)));
+        threads.shutdown();
+    }
+    assert_eq!(told(&left), [format!("tenant {}: {what}", customer(1))]);
+}
+
+#[test]
+fn a_store_that_was_damaged_while_it_was_open_is_not_sealed() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = killed(directory.path());
+    open(&left).1.shutdown();
+    assert!(left.join("store/seal").exists());
+    let store = SledStore::open(DataDir::lock(&left).unwrap()).unwrap();
+    // It was durable, and is not there any more.
+    let lost = End { last: 4, version: 1 };
+    store.note(6, &mut [(customer(1), lost)].into_iter());
+    drop(store);
+    for _ in 0..2 {
+        assert!(!left.join("store/seal").exists());
+        let (journal, threads) = open(&left);
+        assert_eq!(recover(&journal, customer(2)).1.events.len(), 3);
+        assert!(refusal(&journal, false).ends_with("3, but 4 was durable: their end is lost"));
+        threads.shutdown();
+    }
+}
+
+#[test]
 fn a_tenant_that_was_erased_and_begins_again_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let left = killed(directory.path());
@@ -141,5 +238,19 @@ fn a_store_that_was_killed_and_is_whole_is_sealed_when_it_is_closed() {
     let left = killed(directory.path());
     assert!(!left.join("store/seal").exists());
     open(&left).1.shutdown();
+    assert!(left.join("store/seal").exists());
+}
+
+#[test]
+fn a_store_that_is_too_large_to_be_looked_at_is_not_sealed_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let left = killed_after_rows(directory.path(), vec![put(Space::Audit, b"1", b"entry")]);
+    let mut store = SledStore::open(DataDir::lock(&left).unwrap()).unwrap();
+    store.has_no_time();
+    drop(store);
+    assert!(!left.join("store/seal").exists());
+    let (journal, threads) = open(&left);
+    assert_eq!(recover(&journal, customer(1)).1.events.len(), 1);
+    threads.shutdown();
     assert!(left.join("store/seal").exists());
 }

@@ -118,7 +118,7 @@ fn a_store_written_by_another_format_is_refused() {
     store.sync().unwrap();
     drop(store);
     let opened = Journal::open(lock(dir.path()), JournalOptions::default());
-    assert!(matches!(opened, Err(OpenError::Format { found: 9, expected: 1 })));
+    assert!(matches!(opened, Err(OpenError::Format { found: 9, expected: 2 })));
 }
 
 /// A store with something in it, closed.
