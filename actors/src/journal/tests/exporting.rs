@@ -228,3 +228,37 @@ fn large_tenants_come_in_pages_that_join() {
     assert_eq!(found, expected);
     assert_eq!(pages, 4);
 }
+
+#[test]
+fn a_row_that_is_missing_ends_it_in_an_error_unless_rows_came_meanwhile() {
+    for (space, what) in [
+        (Space::Row, "rows"),
+        (Space::Vault, "rows"),
+        (Space::Audit, "audit entries"),
+    ] {
+        let setup = Setup::new();
+        let (lease, _) = recover(&setup.journal, customer(1));
+        let side = vec![put(Space::Row, b"r", &[0; 8]), put(space, b"s", &[0; 8])];
+        assert_eq!(
+            append_side(&setup.journal, &lease, 1, side, None).recv().unwrap(),
+            Ok(())
+        );
+        let key = [keys::side(space, customer(1), b"s"), vec![0, 0]].concat();
+        setup.store.damage(&key, None);
+        let mut export = setup.journal.export(customer(1)).unwrap().unwrap();
+        let refusal = format!(
+            "tenant {}: {what} are missing, or are older than what was written last",
+            customer(1)
+        );
+        assert_eq!(read(&mut export), Err(ExportError::Read(ReadError::Corrupt(refusal))));
+        drop(export);
+        // Those that are there and those that should be are of two moments then, and whoever writes has read them.
+        let mut export = setup.journal.export(customer(1)).unwrap().unwrap();
+        let count = vec![put(Space::Row, b"t", &[1; 8])];
+        assert_eq!(
+            append_side(&setup.journal, &lease, 1, count, None).recv().unwrap(),
+            Ok(())
+        );
+        assert!(read(&mut export).is_ok());
+    }
+}
