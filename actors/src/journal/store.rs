@@ -2,7 +2,7 @@
 
 use crate::id::CustomerId;
 
-/// Which way a [`Store::scan`] goes.
+/// Which way a [`Reads::scan`] goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the smallest key to the largest.
